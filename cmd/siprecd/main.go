@@ -1,0 +1,4 @@
+// Command siprecd is a SIPREC recording server.
+package main
+
+func main() {}

@@ -1,0 +1,64 @@
+package media
+
+// Facts is what Measure found out about a tape. Times are seconds from call
+// time 0.
+type Facts struct {
+	Duration    float64
+	Empty       bool   // no audio was kept: there is nothing to write
+	Interrupted bool   // the tape has no KindEnd
+	Container   string // "wav" or "flac"; also the file name's extension
+	Encoding    string // "pcmu", "pcma", "flac"
+	Rate        int    // Hz
+	Channels    int
+	Frames      int64 // samples per channel
+	Lossy       bool  // something was decoded, mixed or dropped on the way
+	Segments    []Segment
+	Streams     []StreamFacts
+	Keys        []Key
+	Corrections []Correction
+	Notes       []string
+}
+
+// Segment is a period in which the gate was open.
+type Segment struct {
+	Start float64 `json:"start"`
+	End   float64 `json:"end"`
+}
+
+// StreamFacts tells how one line fared.
+type StreamFacts struct {
+	Line       int
+	Label      string
+	Channel    int    // 0 left, 1 right; both when mono
+	Codec      string // of most packets, e.g. "PCMU"
+	Packets    int64  // on tape
+	Lost       int64  // missing sequence numbers while the gate was open
+	Late       int64  // too late for their place: kept on tape, not in the file
+	Duplicates int64
+	Refused    int64
+	Gaps       []Gap
+}
+
+// Gap is missing audio on one stream.
+type Gap struct {
+	Start float64 `json:"start"`
+	End   float64 `json:"end"`
+	Cause string  `json:"cause"` // "lost", "kernel", "held", "paused", "dtx", "not-sent"
+}
+
+// Key is one command on the call's clock.
+type Key struct {
+	At      float64
+	Line    int
+	Command string
+	Via     string
+	Obeyed  bool
+	Why     string
+}
+
+// Correction is a clock correction: samples inserted (positive) or dropped.
+type Correction struct {
+	At      float64
+	Line    int
+	Samples int
+}

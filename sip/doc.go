@@ -1,0 +1,3 @@
+// Package sip is both ends of SIPREC signalling: Server, a recording server
+// (SRS), and Caller, a recording client (SRC).
+package sip

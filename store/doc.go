@@ -1,0 +1,2 @@
+// Package store keeps tapes, recordings and the catalogue on disk.
+package store

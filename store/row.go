@@ -1,0 +1,100 @@
+package store
+
+import "time"
+
+// State is where a recording stands in its life.
+type State string
+
+const (
+	Live        State = "live"
+	Ending      State = "ending"      // BYE seen, not sealed
+	Sealed      State = "sealed"      // whole, in the vault
+	Interrupted State = "interrupted" // sealed after a crash
+	Waiting     State = "waiting"     // a decoder or a key is missing
+	Held        State = "held"
+	NotRecorded State = "not-recorded"
+	Deleted     State = "deleted"
+)
+
+// Row is one recording in the catalogue, and the JSON of `siprecd calls`. Its
+// field names are a contract: added to, never renamed.
+type Row struct {
+	ID           string        `json:"id"` // ULID
+	State        State         `json:"state"`
+	Start        time.Time     `json:"start"`
+	End          time.Time     `json:"end,omitzero"`
+	Duration     float64       `json:"duration"` // seconds
+	Extension    string        `json:"extension"`
+	Other        string        `json:"other"`
+	Direction    string        `json:"direction"` // in, out, internal, unknown
+	Policy       string        `json:"policy"`    // full, selective, off
+	DecidedBy    string        `json:"decided_by"`
+	Source       string        `json:"src"`
+	Participants []Participant `json:"participants"`
+	Segments     []Segment     `json:"segments"`
+	Streams      []Stream      `json:"streams"`
+	Keys         []Key         `json:"keys"`
+	Notes        []string      `json:"notes"`
+
+	CallID    string            `json:"call_id,omitempty"`  // of the RS
+	Sessions  []string          `json:"sessions,omitempty"` // session_id of each CS
+	Ended     string            `json:"ended,omitempty"`    // side and reason, "src: bye"
+	File      string            `json:"file,omitempty"`     // path in the vault, relative to the data directory
+	Bytes     int64             `json:"bytes,omitempty"`
+	SHA256    string            `json:"sha256,omitempty"` // of the file, hex
+	Format    string            `json:"format,omitempty"` // e.g. "wav pcmu 8000 Hz 2 ch"
+	Vendor    map[string]string `json:"vendor,omitempty"` // correlation ids and extension data
+	Decisions []Decision        `json:"decisions,omitempty"`
+}
+
+// Participant is one party, when it was there (RFC 3339; zero Left: to the end).
+type Participant struct {
+	AOR    string    `json:"aor"`
+	Name   string    `json:"name"`
+	Number string    `json:"number"`
+	Joined time.Time `json:"joined,omitzero"`
+	Left   time.Time `json:"left,omitzero"`
+}
+
+// Segment is a recorded period in seconds from the call's start.
+type Segment struct {
+	Start float64 `json:"start"`
+	End   float64 `json:"end"`
+}
+
+// Stream is one media line and how it fared.
+type Stream struct {
+	Label       string `json:"label"`
+	Participant string `json:"participant"` // AoR of who sends it; several joined by ", "
+	Channel     string `json:"channel"`     // left, right, mono
+	Codec       string `json:"codec"`
+	Packets     int64  `json:"packets"`
+	Lost        int64  `json:"lost"`
+	Late        int64  `json:"late"`
+	Duplicates  int64  `json:"duplicates"`
+	Refused     int64  `json:"refused"`
+	Gaps        []Gap  `json:"gaps"`
+}
+
+// Gap is audio missing from a stream.
+type Gap struct {
+	Start float64 `json:"start"`
+	End   float64 `json:"end"`
+	Cause string  `json:"cause"`
+}
+
+// Key is a command pressed. Only commands are kept, never other digits.
+type Key struct {
+	At      float64 `json:"at"`
+	Stream  string  `json:"stream"` // label
+	Command string  `json:"command"`
+	Via     string  `json:"via"`
+}
+
+// Decision is one taking of the policy's decision, in order.
+type Decision struct {
+	At        time.Time `json:"at"`
+	Policy    string    `json:"policy"`
+	DecidedBy string    `json:"decided_by"`
+	Why       string    `json:"why"`
+}
