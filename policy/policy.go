@@ -11,17 +11,37 @@ const (
 	Full                  // every call, all of it
 )
 
-func (m Mode) String() string { return [...]string{"off", "selective", "full"}[m] }
+var modeNames = [...]string{Off: "off", Selective: "selective", Full: "full"}
+
+func (m Mode) String() string {
+	if int(m) >= len(modeNames) {
+		return fmt.Sprintf("Mode(%d)", uint8(m))
+	}
+	return modeNames[m]
+}
+
+// ParseMode reads "full", "selective" or "off"; ok is false for anything else.
+func ParseMode(s string) (m Mode, ok bool) {
+	for i, name := range modeNames {
+		if s == name {
+			return Mode(i), true
+		}
+	}
+	return Off, false
+}
 
 // Origin is the file and line that made a rule.
 type Origin struct {
-	File string // base name, "extensions.toml"
-	Line int    // 1-based; 0: built in
+	File string // base name, "extensions.toml"; what decided instead of a line when Line is 0
+	Line int    // 1-based; 0: no line
 }
 
 func (o Origin) String() string {
-	if o.Line == 0 {
+	switch {
+	case o == Origin{}:
 		return "built-in default"
+	case o.Line == 0:
+		return o.File
 	}
 	return fmt.Sprintf("%s:%d", o.File, o.Line)
 }
@@ -39,8 +59,8 @@ type Rule struct {
 type Site struct {
 	Numbers     []string // patterns that say which numbers are ours; empty: the listed ones
 	CountryCode string   // "82": +82 31… is the same as 031…
-	Start, Stop string   // "*1", "*2"
-	Default     Rule
+	Start, Stop string   // "": "*1" and "*2"
+	Default     Rule     // for numbers of ours that no line names; the zero Rule is off
 }
 
 // Facts is what is known about a call when it is decided.
@@ -68,7 +88,12 @@ type Decision struct {
 	Start     string // start key command
 	Stop      string
 	By        Origin
-	Why       string // one readable sentence
-	Known     bool   // false: no party could be told to be ours yet (placeholder): decide again when metadata comes
-	Notes     []string
+	Why       string // one readable sentence; it names numbers
+
+	// Known is false while nobody present could be told to be ours because a
+	// party is a placeholder or still missing: decide again when metadata
+	// comes. Mode is then what holds when the time is up: the default at the
+	// beginning, off on a transfer.
+	Known bool
+	Notes []string // every guess made, readable
 }
