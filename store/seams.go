@@ -16,21 +16,38 @@ var (
 	// ErrSuspect is wrapped by every write after a failed sync: what the disk
 	// holds is unknown.
 	ErrSuspect = errors.New("disk suspect after a failed sync")
+	// ErrForgotten is returned for a tape whose key is nowhere: one that was
+	// provisional, or so young that the disk never got its header. Nothing in
+	// it can be read; whoever meets it removes it.
+	ErrForgotten = errors.New("tape forgotten before it was confirmed")
+	// ErrDamaged is wrapped by every error about content that is not what was
+	// written.
+	ErrDamaged = errors.New("damaged")
 )
 
 // Blobs is where sealed bodies live.
 type Blobs interface {
+	// Name returns the name a body of id is committed under; ext "" names the
+	// facts of a call without a body. It depends on nothing else. Day's clock
+	// date counts, whatever its location.
+	Name(id, ext string, day time.Time) (string, error)
 	// Create begins the body of id; ext is "wav" or "flac". Nothing is visible
-	// until Commit.
+	// until Commit, which replaces a body of the same name.
 	Create(ctx context.Context, id, ext string, day time.Time) (BlobWriter, error)
-	// Open opens the body at the name Commit returned.
+	// Open opens the body at the name Commit returned; ErrNotFound when there
+	// is none.
 	Open(ctx context.Context, name string) (Body, error)
 	// Remove removes a body and what lies beside it; a missing one is no error.
 	Remove(ctx context.Context, name string) error
-	// PutFacts writes the facts beside a committed body, replacing older ones.
+	// PutFacts writes the facts beside a committed body, replacing older ones;
+	// or alone, under a name without a body.
 	PutFacts(ctx context.Context, name string, facts []byte) error
-	// All yields every committed body's name and facts (nil when missing).
-	All(ctx context.Context) iter.Seq2[Stored, error]
+	// All yields every committed body, and facts that lie alone, of days that
+	// something was committed to or removed from since; zero: of all days.
+	All(ctx context.Context, since time.Time) iter.Seq2[Stored, error]
+	// Sweep removes what Create began and nobody committed or aborted. Only a
+	// starting daemon may.
+	Sweep(ctx context.Context) error
 }
 
 // BlobWriter writes one body strictly forward.
@@ -50,11 +67,12 @@ type Body interface {
 	Size() int64
 }
 
-// Stored is one committed body.
+// Stored is one committed body, or facts alone.
 type Stored struct {
-	Name  string
+	Name  string // as Name returns it
 	ID    string
-	Facts []byte
+	Size  int64  // of the body; -1: there is none
+	Facts []byte // nil: missing
 }
 
 // Catalog is rows and queries.

@@ -1,0 +1,119 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// clockSlack is how far the clock may have been set back between two runs
+// without Recover missing anything.
+const clockSlack = 24 * time.Hour
+
+// Recover completes what a crash left between the steps of a Seal or a Record.
+// Call it once after Open, before the first Seal and before rendering the
+// Leftovers: a tape whose recording is whole is removed here, a recording that
+// is not whole is removed when its tape is there to render it again.
+func (s *Store) Recover(ctx context.Context) error {
+	begun := time.Now()
+	if err := s.Blobs.Sweep(ctx); err != nil {
+		return fmt.Errorf("recover: %w", err)
+	}
+	left, err := s.Leftovers()
+	if err != nil {
+		return fmt.Errorf("recover: %w", err)
+	}
+	taped := map[string]bool{}
+	for _, id := range left {
+		taped[id] = true
+	}
+	lock, err := os.Stat(s.lockPath())
+	if err != nil {
+		return fmt.Errorf("recover: %w", err)
+	}
+	for st, err := range s.Blobs.All(ctx, lock.ModTime().Add(-clockSlack)) {
+		if err == nil {
+			err = s.complete(ctx, st, taped[st.ID])
+		}
+		if err != nil {
+			return fmt.Errorf("recover %s: %w", st.ID, err)
+		}
+	}
+	// What changed before this moment need not be looked at again.
+	return os.Chtimes(s.lockPath(), begun, begun)
+}
+
+func (s *Store) lockPath() string { return filepath.Join(s.dir, "lock") }
+
+// complete does the steps of a Seal that are missing.
+func (s *Store) complete(ctx context.Context, st Stored, taped bool) error {
+	row, err := st.row()
+	whole := err == nil && row.Bytes == max(st.Size, 0)
+	if taped && !whole {
+		return s.Blobs.Remove(ctx, st.Name)
+	}
+	if !taped {
+		switch _, err := s.Catalog.Get(ctx, st.ID); {
+		case err == nil:
+			return nil
+		case !errors.Is(err, ErrNotFound):
+			return err
+		}
+	}
+	if err != nil {
+		if row, err = s.guess(ctx, st); err != nil {
+			return err
+		}
+	}
+	if err := s.Catalog.Put(ctx, row); err != nil {
+		return err
+	}
+	if taped {
+		return s.RemoveTape(st.ID)
+	}
+	return nil
+}
+
+// row returns the facts as a row.
+func (st Stored) row() (*Row, error) {
+	if st.Facts == nil {
+		return nil, fmt.Errorf("facts of %s: missing: %w", st.ID, ErrDamaged)
+	}
+	row := new(Row)
+	if err := json.Unmarshal(st.Facts, row); err != nil {
+		return nil, fmt.Errorf("facts of %s: %w: %w", st.ID, ErrDamaged, err)
+	}
+	if row.ID != st.ID {
+		return nil, fmt.Errorf("facts of %s: are of %q: %w", st.ID, row.ID, ErrDamaged)
+	}
+	return row, nil
+}
+
+// guess returns the row of a body whose facts are gone: what can be told
+// without opening it.
+func (s *Store) guess(ctx context.Context, st Stored) (*Row, error) {
+	start, err := began(st.ID)
+	if err != nil {
+		return nil, err
+	}
+	row := &Row{
+		ID: st.ID, State: Interrupted, Start: start, Direction: "unknown",
+		Notes: []string{"facts missing or damaged: only the audio and the time it began are known"},
+	}
+	if st.Size < 0 {
+		row.State = NotRecorded
+		return row, nil
+	}
+	d := digest{sum: sha256.New()}
+	if err := s.adopt(ctx, st.Name, &d); err != nil {
+		return nil, err
+	}
+	row.File, row.Bytes, row.SHA256 = st.Name, d.n, hex.EncodeToString(d.sum.Sum(nil))
+	return row, nil
+}

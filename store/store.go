@@ -1,0 +1,245 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+)
+
+const (
+	dirMode  = 0o700
+	fileMode = 0o600
+)
+
+// Options opens a Store.
+type Options struct {
+	Dir       string
+	SyncEvery time.Duration // 0: 1 s
+	Log       *slog.Logger  // nil: none
+	System    System        // zero fields: the real one
+}
+
+// Store is one data directory. One process may have it open at a time.
+type Store struct {
+	Blobs   Blobs
+	Catalog Catalog
+
+	dir    string
+	log    *slog.Logger
+	sys    System
+	runKey []byte
+	lock   *os.File
+	bolt   *Bolt
+	sync   *syncer
+
+	first atomic.Pointer[error] // of the syncs that failed
+
+	mu   sync.Mutex // guards open
+	open map[string]*Tape
+}
+
+// Open locks the directory, makes what is missing and starts the syncer. A
+// catalogue that is missing or damaged is set aside and rebuilt from the facts.
+func Open(o Options) (_ *Store, err error) {
+	if o.SyncEvery == 0 {
+		o.SyncEvery = time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{dir: o.Dir, log: o.Log, open: map[string]*Tape{}}
+	s.sys = s.watched(o.System.orReal())
+	for _, dir := range []string{s.dir, s.tapeDir(), filepath.Join(s.dir, vaultDir)} {
+		if err := s.sys.makeDir(dir); err != nil {
+			return nil, fmt.Errorf("data directory: %w", err)
+		}
+	}
+	if s.lock, err = lockFile(s.lockPath()); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.dir, err)
+	}
+	defer func() {
+		if err != nil {
+			s.lock.Close()
+		}
+	}()
+	if s.runKey, err = s.sys.readOrMakeKey(filepath.Join(s.dir, "run.key")); err != nil {
+		return nil, err
+	}
+	s.Blobs = NewVault(s.dir, s.sys)
+	if err := s.openCatalogue(); err != nil {
+		return nil, err
+	}
+	s.Catalog = s.bolt
+	if s.sync, err = s.startSyncer(o.SyncEvery); err != nil {
+		s.bolt.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close syncs, stops the syncer and releases the lock. The owner of each tape
+// closes it before.
+func (s *Store) Close() error {
+	err := errors.Join(s.sync.close(), s.Err())
+	// The lock goes last: until then nobody else may open the catalogue.
+	return errors.Join(err, s.bolt.Close(), s.lock.Close())
+}
+
+// Err returns the first sync error; it is permanent and wraps ErrSuspect.
+func (s *Store) Err() error {
+	if err := s.first.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// suspect keeps the first sync error. After it nobody knows what the disk
+// holds: the kernel has dropped the pages and will not say so again.
+func (s *Store) suspect(err error) {
+	if err == nil {
+		return
+	}
+	err = fmt.Errorf("%w: %w", ErrSuspect, err)
+	if s.first.CompareAndSwap(nil, &err) {
+		s.log.Error("sync: what this run recorded may be incomplete; check the disk, then restart", "err", err)
+	}
+}
+
+// watched returns sys with every failed sync noted.
+func (s *Store) watched(sys System) System {
+	sync, syncFS := sys.Sync, sys.SyncFS
+	sys.Sync = func(f *os.File) error {
+		err := sync(f)
+		// A full disk that says so only at the sync has lost this file,
+		// nothing else.
+		if err != nil && !diskFull(err) {
+			s.suspect(err)
+		}
+		return err
+	}
+	if syncFS != nil {
+		sys.SyncFS = func(dir *os.File) error {
+			err := syncFS(dir)
+			s.suspect(err)
+			return err
+		}
+	}
+	return sys
+}
+
+// Disk returns the free and total bytes of the data directory's file system.
+// Free is what this user may still write.
+func (s *Store) Disk() (free, total uint64, err error) {
+	free, total, err = s.sys.Free(s.dir)
+	if err != nil {
+		return 0, 0, fmt.Errorf("free space of %s: %w", s.dir, err)
+	}
+	return free, total, nil
+}
+
+// NewID returns a new ULID for a recording that begins at t.
+func NewID(t time.Time) string {
+	return ulid.MustNew(ulid.Timestamp(t), rand.Reader).String()
+}
+
+// began returns the time within an id, in UTC. Only the canonical spelling of a
+// ULID is an id: ids become parts of paths.
+func began(id string) (time.Time, error) {
+	u, err := ulid.ParseStrict(id)
+	if err != nil || u.String() != id {
+		return time.Time{}, fmt.Errorf("%q is not a recording id", id)
+	}
+	return u.Timestamp().UTC(), nil
+}
+
+func (s *Store) tapeDir() string { return filepath.Join(s.dir, "tapes") }
+
+func (s *Store) openCatalogue() error {
+	path := filepath.Join(s.dir, "catalogue.db")
+	_, statErr := os.Stat(path)
+	missing := errors.Is(statErr, fs.ErrNotExist)
+	bolt, err := OpenBolt(path)
+	if damaged := errors.Is(err, ErrDamaged); damaged {
+		aside := path + ".bad-" + time.Now().UTC().Format("20060102T150405.000")
+		if err := s.sys.Rename(path, aside); err != nil {
+			return fmt.Errorf("set the damaged catalogue aside: %w", err)
+		}
+		s.log.Warn("catalogue damaged: set aside and rebuilt from the facts", "aside", aside, "cause", err)
+		missing = true
+		bolt, err = OpenBolt(path)
+	}
+	if err != nil {
+		return err
+	}
+	s.bolt = bolt
+	if !missing {
+		return nil
+	}
+	n, err := s.reindex(context.Background())
+	if err != nil {
+		return errors.Join(fmt.Errorf("rebuild the catalogue: %w", err), bolt.Close())
+	}
+	if n > 0 {
+		s.log.Info("catalogue rebuilt from the facts", "rows", n)
+	}
+	return nil
+}
+
+// readOrMakeKey reads the 32 bytes at path, or makes them at the first start.
+func (sys System) readOrMakeKey(path string) ([]byte, error) {
+	key, err := os.ReadFile(path)
+	if err == nil && len(key) == keySize {
+		return key, nil
+	}
+	if err == nil && len(key) > 0 {
+		return nil, fmt.Errorf("%s: holds %d bytes, not %d: restore it, or move it away to begin with a new one (tapes of the old key stay closed)", path, len(key), keySize)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	key = make([]byte, keySize)
+	rand.Read(key)
+	if err := sys.replace(path, key); err != nil {
+		return nil, fmt.Errorf("make the run key: %w", err)
+	}
+	return key, nil
+}
+
+// replace makes data the durable content of path: old or new, never between.
+func (sys System) replace(path string, data []byte) (err error) {
+	part := path + partSuffix
+	f, err := sys.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, fileMode)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			sys.Remove(part)
+		}
+	}()
+	n, err := sys.Write(f, data)
+	if err == nil && n < len(data) {
+		err = io.ErrShortWrite
+	}
+	if err == nil {
+		err = sys.Sync(f)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := sys.Rename(part, path); err != nil {
+		return err
+	}
+	return sys.syncDir(filepath.Dir(path))
+}

@@ -1,0 +1,149 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"iter"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// All implements Blobs. Days come in order, ids in order within a day.
+func (v *Vault) All(ctx context.Context, since time.Time) iter.Seq2[Stored, error] {
+	return func(yield func(Stored, error) bool) {
+		for day, err := range v.days(ctx) {
+			if err != nil {
+				yield(Stored{}, err)
+				return
+			}
+			info, err := os.Stat(filepath.Join(v.dir, filepath.FromSlash(day)))
+			if err != nil {
+				if !yield(Stored{}, err) {
+					return
+				}
+				continue
+			}
+			if info.ModTime().Before(since) {
+				continue
+			}
+			if !v.allOf(ctx, day, yield) {
+				return
+			}
+		}
+	}
+}
+
+// days yields vault/2006/01/02 for each directory of that shape.
+func (v *Vault) days(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		days, err := fs.Glob(os.DirFS(v.dir), vaultDir+"/[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]")
+		if err != nil {
+			yield("", err)
+			return
+		}
+		for _, day := range days {
+			if ctx.Err() != nil {
+				yield("", context.Cause(ctx))
+				return
+			}
+			if !yield(day, nil) {
+				return
+			}
+		}
+	}
+}
+
+// allOf yields one day's; false: the consumer has enough.
+func (v *Vault) allOf(ctx context.Context, day string, yield func(Stored, error) bool) bool {
+	entries, err := os.ReadDir(filepath.Join(v.dir, filepath.FromSlash(day)))
+	if err != nil {
+		return yield(Stored{}, err)
+	}
+	byID := map[string][]string{} // the extensions of each
+	for _, e := range entries {
+		id, ext, _ := strings.Cut(e.Name(), ".")
+		if _, err := began(id); err == nil && extShape.MatchString(ext) {
+			byID[id] = append(byID[id], ext)
+		}
+	}
+	ids := make([]string, 0, len(byID))
+	for id := range byID {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		if ctx.Err() != nil {
+			return yield(Stored{}, context.Cause(ctx))
+		}
+		if !v.each(day, id, byID[id], yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// each yields what one id has: its bodies, each with the facts, or the facts
+// alone.
+func (v *Vault) each(day, id string, exts []string, yield func(Stored, error) bool) bool {
+	name := path.Join(day, id)
+	_, factsPath, err := v.file(name)
+	if err != nil {
+		return yield(Stored{}, err)
+	}
+	facts, err := os.ReadFile(factsPath)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return yield(Stored{}, err)
+	}
+	alone := true
+	for _, ext := range exts {
+		if ext == factsExt {
+			continue
+		}
+		alone = false
+		st := Stored{Name: name + "." + ext, ID: id, Facts: facts}
+		body, _, err := v.file(st.Name)
+		if err == nil {
+			var info fs.FileInfo
+			if info, err = os.Stat(body); err == nil {
+				st.Size = info.Size()
+			}
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed a moment ago
+		}
+		if !yield(st, err) {
+			return false
+		}
+	}
+	if alone && facts != nil {
+		return yield(Stored{Name: name, ID: id, Size: -1, Facts: facts}, nil)
+	}
+	return true
+}
+
+// Sweep implements Blobs.
+func (v *Vault) Sweep(ctx context.Context) error {
+	for day, err := range v.days(ctx) {
+		if err != nil {
+			return err
+		}
+		dir := filepath.Join(v.dir, filepath.FromSlash(day))
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if strings.HasSuffix(e.Name(), partSuffix) {
+				if err := v.sys.removeIfThere(filepath.Join(dir, e.Name())); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
