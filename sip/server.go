@@ -55,6 +55,10 @@ type Source struct {
 	CertSANs []string       // when set, a TLS client certificate must carry one of them
 	Digest   *Digest        // when set, INVITE is challenged (RFC 8760)
 	Location *time.Location // for the SRC's zone-less timestamps; nil: UTC
+
+	// Strict refuses an INVITE that lacks Require: siprec or +sip.src, as RFC
+	// 7866 section 6.2 asks. Without it whatever a named source sends is an RS.
+	Strict bool
 }
 
 // Digest is the one account a Source authenticates with.
@@ -67,6 +71,7 @@ type Digest struct {
 type EndError struct {
 	Side   string // "src" or "srs"
 	Reason string // e.g. "bye", "cancel", "ack-timeout", "session-expired", "shutdown"
+	Header string // the Reason header the SRC sent with its BYE or CANCEL (RFC 3326)
 }
 
 func (e *EndError) Error() string { return e.Side + ": " + e.Reason }

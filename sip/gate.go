@@ -1,0 +1,333 @@
+package sip
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// Limits of one message. What is larger is refused, so that no peer can make us
+// hold or scan more.
+const (
+	maxHead    = 64 << 10  // bytes of start line and headers
+	maxBody    = 256 << 10 // bytes of body
+	maxHeaders = 256
+	maxHops    = 64 // Via and Record-Route values each
+	maxCallID  = 256
+)
+
+// gateError is a message the gate refused. Its status is what a request is
+// answered with; m, when not nil, holds what was read before.
+type gateError struct {
+	status int
+	reason string
+}
+
+func (e *gateError) Error() string { return e.reason }
+
+func refuse(status int, format string, args ...any) error {
+	return &gateError{status, fmt.Sprintf(format, args...)}
+}
+
+// ParseMessage reads one message from the beginning of raw, as the server would
+// from its socket, and returns the bytes it took. datagram: raw is a whole UDP
+// payload (RFC 3261 section 18.3). Of a stream that ends within a message the
+// error is io.ErrUnexpectedEOF. With any other error m is nil.
+func ParseMessage(raw []byte, datagram bool) (m *Message, n int, err error) {
+	m, n, err = readMessage(raw, datagram)
+	if err != nil {
+		return nil, n, err
+	}
+	return m, n, nil
+}
+
+// readMessage is ParseMessage that also returns what it could read of a
+// refused message, so that it can be answered.
+func readMessage(raw []byte, datagram bool) (*Message, int, error) {
+	start := leadingBreaks(raw)
+	head, n := headEnd(raw[start:])
+	if n < 0 {
+		switch {
+		case len(raw)-start > maxHead:
+			return nil, len(raw), refuse(513, "headers of more than %d bytes", maxHead)
+		case datagram:
+			return nil, len(raw), refuse(400, "no empty line after the headers")
+		}
+		return nil, start, io.ErrUnexpectedEOF
+	}
+	n += start
+	if len(head) > maxHead {
+		return nil, len(raw), refuse(513, "headers of more than %d bytes", maxHead)
+	}
+	m, err := readHead(head)
+	if err != nil {
+		return m, len(raw), err
+	}
+	end, err := m.readBody(raw[n:], datagram)
+	if err != nil {
+		return m, len(raw), err
+	}
+	return m, n + end, m.check()
+}
+
+func leadingBreaks(raw []byte) int {
+	i := 0
+	for i < len(raw) && (raw[i] == '\r' || raw[i] == '\n') {
+		i++
+	}
+	return i
+}
+
+// headEnd finds the empty line. Lines may end in CRLF or, as some senders
+// write them, in LF alone; the body is never touched.
+func headEnd(raw []byte) (head []byte, n int) {
+	for from := 0; ; {
+		i := bytes.IndexByte(raw[from:], '\n')
+		if i < 0 {
+			return nil, -1
+		}
+		from += i + 1
+		switch {
+		case bytes.HasPrefix(raw[from:], []byte("\r\n")):
+			return raw[:from], from + 2
+		case bytes.HasPrefix(raw[from:], []byte("\n")):
+			return raw[:from], from + 1
+		}
+	}
+}
+
+func readHead(head []byte) (*Message, error) {
+	m := &Message{}
+	bareLF := false
+	var startErr error
+	for first := true; len(head) > 0; first = false {
+		i := bytes.IndexByte(head, '\n')
+		line := head[:i]
+		head = head[i+1:]
+		if len(line) > 0 && line[len(line)-1] == '\r' {
+			line = line[:len(line)-1]
+		} else {
+			bareLF = true
+		}
+		if j := bytes.IndexFunc(line, isControl); j >= 0 {
+			return m, refuse(400, "control character 0x%02x in a header", line[j])
+		}
+		switch {
+		case first:
+			// A wrong version is still answered, so the headers are read as well.
+			if startErr = m.readStartLine(string(line)); startErr != nil && !m.Request {
+				return m, startErr
+			}
+		case line[0] == ' ' || line[0] == '\t':
+			if len(m.headers) == 0 {
+				return m, refuse(400, "the first header is a continuation")
+			}
+			h := &m.headers[len(m.headers)-1]
+			h.value = strings.TrimSpace(h.value + " " + strings.TrimSpace(string(line)))
+		default:
+			name, value, ok := strings.Cut(string(line), ":")
+			name = strings.TrimRight(name, " \t")
+			if !ok || !isToken(name) {
+				return m, refuse(400, "a header line is not name: value")
+			}
+			if len(m.headers) == maxHeaders {
+				return m, refuse(400, "more than %d headers", maxHeaders)
+			}
+			m.add(longName(name), strings.TrimSpace(value))
+		}
+	}
+	if bareLF {
+		m.notes = append(m.notes, "SIP header lines end in LF alone; read as CRLF")
+	}
+	m.identify()
+	return m, startErr
+}
+
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
+func isToken(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' {
+			continue
+		}
+		if strings.IndexByte("-.!%*_+`'~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func (m *Message) readStartLine(line string) error {
+	if len(line) >= 4 && strings.EqualFold(line[:4], "SIP/") {
+		version, rest, _ := strings.Cut(line, " ")
+		code, phrase, _ := strings.Cut(rest, " ")
+		status, err := strconv.Atoi(code)
+		if err != nil || status < 100 || status > 699 || !strings.EqualFold(version, "SIP/2.0") {
+			return refuse(400, "the status line cannot be read")
+		}
+		m.Status, m.phrase = status, phrase
+		return nil
+	}
+	parts := strings.Split(line, " ")
+	if len(parts) != 3 || !isToken(parts[0]) || parts[1] == "" || len(parts[2]) < 4 || !strings.EqualFold(parts[2][:4], "SIP/") {
+		return refuse(400, "the request line is not METHOD URI SIP/2.0")
+	}
+	m.Request, m.Method, m.RequestURI = true, parts[0], parts[1]
+	if !strings.EqualFold(parts[2], "SIP/2.0") {
+		return refuse(505, "SIP version %.20q", parts[2])
+	}
+	return nil
+}
+
+// identify fills the fields that name the message's transaction and dialog. It
+// accepts anything: check refuses.
+func (m *Message) identify() {
+	m.CallID = m.header("Call-ID")
+	m.FromTag = parseAddress(m.header("From")).Params["tag"]
+	m.ToTag = parseAddress(m.header("To")).Params["tag"]
+	m.ContentType = m.header("Content-Type")
+	fields := strings.Fields(m.header("CSeq"))
+	if len(fields) != 2 {
+		return
+	}
+	if n, err := strconv.ParseUint(fields[0], 10, 31); err == nil {
+		m.CSeq = uint32(n)
+	}
+	if !m.Request {
+		m.Method = fields[1]
+	}
+}
+
+// readBody takes the body from after the empty line and returns its length.
+func (m *Message) readBody(rest []byte, datagram bool) (int, error) {
+	stated := m.header("Content-Length")
+	if stated == "" {
+		if !datagram {
+			return 0, refuse(400, "no Content-Length on a stream")
+		}
+		m.Body = bytes.Clone(rest)
+		return len(rest), nil
+	}
+	size, err := strconv.ParseUint(stated, 10, 32)
+	if err != nil {
+		return 0, refuse(400, "Content-Length is not a number")
+	}
+	if size > maxBody {
+		return 0, refuse(513, "a body of more than %d bytes", maxBody)
+	}
+	length := int(size)
+	if length > len(rest) {
+		if !datagram {
+			return 0, io.ErrUnexpectedEOF
+		}
+		// RFC 3261 section 18.3 asks for 400. A body whose last line is whole was
+		// miscounted by its sender, not cut off: refusing it would lose the call.
+		if len(rest) == 0 || rest[len(rest)-1] != '\n' {
+			return 0, refuse(400, "the body is shorter than its Content-Length")
+		}
+		m.notes = append(m.notes, fmt.Sprintf("Content-Length says %d bytes, %d came; taken as they came", length, len(rest)))
+		length = len(rest)
+	}
+	if length > 0 {
+		m.Body = bytes.Clone(rest[:length])
+	}
+	return length, nil
+}
+
+// check refuses what no transaction or dialog could be built on. It runs last,
+// so that what it refuses can be answered.
+func (m *Message) check() error {
+	for _, name := range []string{"From", "To", "Call-ID", "CSeq"} {
+		if m.header(name) == "" {
+			return refuse(400, "no %s header", name)
+		}
+	}
+	seen := map[string]bool{}
+	for _, h := range m.headers {
+		name := strings.ToLower(h.name)
+		switch name {
+		case "from", "to", "call-id", "cseq", "content-length", "content-type", "max-forwards":
+			if seen[name] {
+				return refuse(400, "two %s headers", h.name)
+			}
+			seen[name] = true
+		}
+	}
+	if len(m.CallID) > maxCallID {
+		return refuse(400, "a Call-ID of more than %d bytes", maxCallID)
+	}
+	fields := strings.Fields(m.header("CSeq"))
+	if len(fields) != 2 || fields[1] != m.Method {
+		return refuse(400, "the CSeq method is not the request's")
+	}
+	if _, err := strconv.ParseUint(fields[0], 10, 31); err != nil {
+		return refuse(400, "the CSeq number is not below 2^31")
+	}
+	vias := m.list("Via")
+	if len(vias) == 0 || len(vias) > maxHops || len(m.list("Record-Route")) > maxHops {
+		return refuse(400, "%d Via and %d Record-Route values: there must be 1 to %d and at most %d",
+			len(vias), len(m.list("Record-Route")), maxHops, maxHops)
+	}
+	if v, ok := parseVia(vias[0]); !ok || v.port < 0 {
+		return refuse(400, "the top Via cannot be read")
+	}
+	if hops := m.header("Max-Forwards"); hops != "" {
+		if _, err := strconv.ParseUint(hops, 10, 32); err != nil {
+			return refuse(400, "Max-Forwards is not a number")
+		}
+	}
+	return nil
+}
+
+// longName expands the compact form of a header name (RFC 3261 section 7.3.3).
+func longName(name string) string {
+	if len(name) != 1 {
+		return name
+	}
+	switch name[0] | 0x20 {
+	case 'a':
+		return "Accept-Contact"
+	case 'c':
+		return "Content-Type"
+	case 'e':
+		return "Content-Encoding"
+	case 'f':
+		return "From"
+	case 'i':
+		return "Call-ID"
+	case 'k':
+		return "Supported"
+	case 'l':
+		return "Content-Length"
+	case 'm':
+		return "Contact"
+	case 'o':
+		return "Event"
+	case 'r':
+		return "Refer-To"
+	case 's':
+		return "Subject"
+	case 't':
+		return "To"
+	case 'u':
+		return "Allow-Events"
+	case 'v':
+		return "Via"
+	case 'x':
+		return "Session-Expires"
+	}
+	return name
+}
+
+// gateStatus is the status of an error from the gate, 0 when it is none.
+func gateStatus(err error) int {
+	var g *gateError
+	if errors.As(err, &g) {
+		return g.status
+	}
+	return 0
+}
