@@ -1,0 +1,361 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// document is siprecd.toml as it is written. A pointer is nil when its key is
+// absent.
+type document struct {
+	SIP struct {
+		Listen   *[]string `toml:"listen"`
+		Cert     string    `toml:"cert"`
+		Key      string    `toml:"key"`
+		ClientCA string    `toml:"client_ca"`
+	} `toml:"sip"`
+	Site struct {
+		Numbers     []string `toml:"numbers"`
+		CountryCode *string  `toml:"country_code"`
+		TimeZone    *string  `toml:"time_zone"`
+	} `toml:"site"`
+	Media struct {
+		Ports   *string `toml:"ports"`
+		Address *string `toml:"address"`
+	} `toml:"media"`
+	Data struct {
+		Dir *string `toml:"dir"`
+	} `toml:"data"`
+	Src  []sourceTable `toml:"src"`
+	Keys struct {
+		Start *string `toml:"start"`
+		Stop  *string `toml:"stop"`
+	} `toml:"keys"`
+	Limits struct {
+		MaxCalls *int64  `toml:"max_calls"`
+		Grace    *string `toml:"grace"`
+	} `toml:"limits"`
+	Log struct {
+		Level  *string `toml:"level"`
+		Format *string `toml:"format"`
+	} `toml:"log"`
+}
+
+type sourceTable struct {
+	Name         string   `toml:"name"`
+	Addresses    []string `toml:"addresses"`
+	Cert         string   `toml:"cert"`
+	User         string   `toml:"user"`
+	Password     string   `toml:"password"`
+	PasswordFile string   `toml:"password_file"`
+	TimeZone     *string  `toml:"time_zone"`
+	NAT          bool     `toml:"nat"`
+}
+
+// site reads one siprecd.toml.
+type site struct {
+	report
+	dir  string // of the file: what paths in it are relative to
+	doc  document
+	keys map[string]place // where each value stands, "sip.listen", "src[1].name"
+}
+
+// mostRetries bounds how often decoding starts again after an error.
+const mostRetries = 100
+
+// decode reads the file into c. With errors, what was not understood has its
+// default.
+func (s *site) decode(data []byte, c *Config) {
+	s.readLines(data)
+	text := make([]string, len(s.lines))
+	for i, line := range s.lines {
+		text[i] = s.decodable(i+1, line)
+	}
+	s.keys = locate(text)
+	headerLost := false
+	for range mostRetries {
+		s.doc = document{}
+		err := toml.NewDecoder(strings.NewReader(strings.Join(text, "\n"))).DisallowUnknownFields().Decode(&s.doc)
+		var unknown *toml.StrictMissingError
+		var bad *toml.DecodeError
+		switch {
+		case errors.As(err, &unknown):
+			if !headerLost {
+				s.unknown(unknown)
+			}
+		case errors.As(err, &bad):
+			line := s.bad(bad)
+			if line < 1 || line > len(text) || text[line-1] == "" {
+				break // the same place again: nothing is gained by trying on
+			}
+			headerLost = headerLost || strings.HasPrefix(strings.TrimSpace(text[line-1]), "[")
+			text[line-1] = ""
+			continue
+		case err != nil:
+			s.error(codeSyntax, place{}, err.Error())
+		}
+		break
+	}
+	s.check(c)
+}
+
+// decodable returns a line that the TOML library takes: comments that were not
+// UTF-8 or hold control characters are cut, typographic quotes outside quotation
+// marks are reported and set right.
+func (s *site) decodable(number int, line string) string {
+	if isPlain(line) {
+		return line
+	}
+	end := commentStart(line)
+	line = strings.Map(func(c rune) rune {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return ' '
+		}
+		return c
+	}, line[:end])
+	var quote rune
+	reported := false
+	return strings.Map(func(c rune) rune {
+		plain, odd := straight(c)
+		switch {
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote != 0:
+			return c
+		case c == '"' || c == '\'':
+			quote = c
+		case odd && !reported:
+			reported = true
+			at := strings.IndexRune(line, c)
+			code := codeFullWidth
+			if isQuote(c) {
+				code = codeQuotes
+			}
+			s.error(code, place{number, at, at + len(string(c))}, string(c), strings.TrimSpace(straighten(line)))
+			return plain
+		}
+		return plain
+	}, line)
+}
+
+// bad reports what the TOML library stopped at and returns the line to blank.
+func (s *site) bad(err *toml.DecodeError) (line int) {
+	line, column := err.Position()
+	at := place{line: line}
+	if line >= 1 && line <= len(s.lines) {
+		text := s.lines[line-1]
+		at.from = max(min(column-1, len(text)-1), 0)
+		at.to = at.from + 1
+	}
+	key := strings.Join(err.Key(), ".")
+	text := strings.TrimPrefix(err.Error(), "toml: ")
+	if want := kindOf(key); want != "" && (strings.Contains(text, "cannot") || strings.Contains(text, "incompatible")) {
+		if where, ok := s.keys[key]; ok && where.line == line {
+			at = where
+		}
+		s.error(codeType, at, key, want)
+		return line
+	}
+	if first := s.firstLine(line); first > 0 && strings.Contains(text, "already") {
+		s.error(codeDuplicate, at, strings.TrimSpace(keyOf(s.lines[line-1])), first)
+		return line
+	}
+	s.error(codeSyntax, at, text)
+	return line
+}
+
+// unknown reports keys and tables that nobody reads.
+func (s *site) unknown(err *toml.StrictMissingError) {
+	for _, e := range err.Errors {
+		line, column := e.Position()
+		key := e.Key()
+		name := key[len(key)-1]
+		at := place{line: line}
+		if line >= 1 && line <= len(s.lines) {
+			at.from = min(max(column-1, 0), len(s.lines[line-1]))
+			at.to = at.from + len(name)
+		}
+		if len(key) == 1 && isTable(s.lines[line-1]) {
+			if slices.Contains(tableNames, name) {
+				s.error(codeOtherFile, at, name, extensionsFile)
+				continue
+			}
+			s.error(codeTable, at, name).meant(name, namesIn(""))
+			continue
+		}
+		choices := namesIn(strings.Join(key[:len(key)-1], "."))
+		s.error(codeKey, at, name).meant(name, choices)
+	}
+}
+
+func isTable(line string) bool { return strings.HasPrefix(strings.TrimSpace(line), "[") }
+
+func keyOf(line string) string {
+	if isTable(line) {
+		return strings.Trim(strings.TrimSpace(line[:commentStart(line)]), "[]")
+	}
+	key, _, _ := strings.Cut(line, "=")
+	return key
+}
+
+// firstLine finds the line that a duplicate repeats; 0 when it cannot.
+func (s *site) firstLine(line int) int {
+	if line < 1 || line > len(s.lines) {
+		return 0
+	}
+	wanted := strings.TrimSpace(keyOf(s.lines[line-1]))
+	table := isTable(s.lines[line-1])
+	for n := line - 1; n >= 1; n-- {
+		text := s.lines[n-1]
+		if isTable(text) == table && strings.TrimSpace(keyOf(text)) == wanted {
+			return n
+		}
+		if isTable(text) && !table {
+			return 0
+		}
+	}
+	return 0
+}
+
+// locate finds where the value of each key stands.
+func locate(lines []string) map[string]place {
+	found := make(map[string]place)
+	table := ""
+	counts := make(map[string]int)
+	for i, line := range lines {
+		trimmed := strings.TrimSpace(line[:commentStart(line)])
+		if strings.HasPrefix(trimmed, "[") {
+			table = strings.TrimSpace(strings.Trim(trimmed, "[]"))
+			if strings.HasPrefix(trimmed, "[[") {
+				table = fmt.Sprintf("%s[%d]", table, counts[table])
+				counts[strings.TrimSpace(strings.Trim(trimmed, "[]"))]++
+			}
+			from := len(line) - len(strings.TrimLeft(line, " \t"))
+			found[table] = place{i + 1, from, from + len(trimmed)}
+			continue
+		}
+		key, value, ok := strings.Cut(line[:commentStart(line)], "=")
+		if !ok || !isBareKey(strings.TrimSpace(key)) {
+			continue
+		}
+		from := len(key) + 1 + len(value) - len(strings.TrimLeft(value, " \t"))
+		path := strings.TrimSpace(key)
+		if table != "" {
+			path = table + "." + path
+		}
+		if _, again := found[path]; !again {
+			found[path] = place{i + 1, from, from + len(strings.TrimSpace(value))}
+		}
+	}
+	return found
+}
+
+// value is where a text stands, at or below the line of its key.
+func (s *site) value(key, text string) place {
+	at, ok := s.keys[key]
+	if !ok {
+		return place{}
+	}
+	for n := at.line; n <= min(at.line+200, len(s.lines)); n++ {
+		line := s.lines[n-1]
+		from := 0
+		if n == at.line {
+			from = at.from
+		}
+		for _, quoted := range []string{`"` + text + `"`, "'" + text + "'"} {
+			if i := strings.Index(line[min(from, len(line)):], quoted); i >= 0 {
+				return place{n, from + i, from + i + len(quoted)}
+			}
+		}
+	}
+	return at
+}
+
+// path makes a path of the file absolute to the folder the file is in.
+func (s *site) path(p string) string {
+	if p == "" || filepath.IsAbs(p) {
+		return p
+	}
+	abs, err := filepath.Abs(filepath.Join(s.dir, p))
+	if err != nil {
+		return filepath.Join(s.dir, p)
+	}
+	return abs
+}
+
+func (s *site) hasPassword() bool {
+	return slices.ContainsFunc(s.doc.Src, func(t sourceTable) bool { return t.Password != "" })
+}
+
+// fieldAt walks the tags of document to a key such as "src.name".
+func fieldAt(key string) (reflect.Type, bool) {
+	at := reflect.TypeFor[document]()
+	if key == "" {
+		return at, true
+	}
+	for name := range strings.SplitSeq(key, ".") {
+		if at.Kind() == reflect.Slice {
+			at = at.Elem()
+		}
+		if at.Kind() != reflect.Struct {
+			return nil, false
+		}
+		found := false
+		for i := range at.NumField() {
+			if f := at.Field(i); f.Tag.Get("toml") == name {
+				at, found = f.Type, true
+				break
+			}
+		}
+		if !found {
+			return nil, false
+		}
+	}
+	return at, true
+}
+
+// namesIn lists the keys of a table; of the file with "".
+func namesIn(table string) (names []string) {
+	t, ok := fieldAt(table)
+	if ok && t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	if !ok || t.Kind() != reflect.Struct {
+		return nil
+	}
+	for i := range t.NumField() {
+		names = append(names, t.Field(i).Tag.Get("toml"))
+	}
+	return names
+}
+
+// kindOf says what a key must be, with an example; "" for an unknown key.
+func kindOf(key string) string {
+	t, ok := fieldAt(key)
+	if !ok {
+		return ""
+	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return `"text"`
+	case reflect.Bool:
+		return "true, false"
+	case reflect.Int64:
+		return "1, 2, 3…"
+	case reflect.Slice:
+		if t.Elem().Kind() == reflect.String {
+			return `["…", "…"]`
+		}
+		return "[[" + key + "]]"
+	}
+	return "[" + key + "]"
+}
