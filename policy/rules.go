@@ -233,6 +233,29 @@ func (r *Rules) Match(number string) Rule {
 	return rule
 }
 
+// All returns every rule that matches a number, the one that holds first; none
+// when only the default does.
+func (r *Rules) All(number string) []Rule {
+	number = Normalize(number, r.site.CountryCode)
+	var all []Rule
+	if rule, ok := r.exact[number]; ok {
+		all = append(all, rule)
+	}
+	if n, ok := parseDigits(number); ok {
+		for _, g := range r.ranges[len(number)] {
+			for _, m := range g.between(n, n) {
+				all = append(all, m.Rule)
+			}
+		}
+	}
+	for n := min(len(number), r.longest); n > 0; n-- {
+		if rule, ok := r.prefixes[number[:n]]; ok {
+			all = append(all, rule)
+		}
+	}
+	return all
+}
+
 // Ours reports whether a number is ours: by [site] numbers when they are
 // given, else because a line names it. Without either nobody can tell.
 func (r *Rules) Ours(number string) bool {

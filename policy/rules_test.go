@@ -154,6 +154,9 @@ func TestPrecedence(t *testing.T) {
 			if got := compiled.Match(number); (want == nil) != (got.Origin.Line == 0) || want != nil && got != *want {
 				t.Fatalf("%s: got %v, want %v", number, got, want)
 			}
+			if all := compiled.All(number); want != nil && all[0] != *want || want == nil && all != nil {
+				t.Fatalf("%s: all are %v, want %v first", number, all, want)
+			}
 			if compiled.Match(number) != shuffled.Match(number) {
 				t.Fatalf("%s depends on the order of the lines", number)
 			}

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -79,12 +79,36 @@ func parseListen(text string) (Listen, bool) {
 	return Listen{network, ap}, err == nil
 }
 
+// readPassword reads the first line of a small regular file.
+func (s *site) readPassword(key, file string) string {
+	info, err := os.Stat(s.path(file))
+	if err == nil && (!info.Mode().IsRegular() || info.Size() > 4096) {
+		err = errors.New("not a small regular file")
+	}
+	var secret []byte
+	if err == nil {
+		secret, err = os.ReadFile(s.path(file))
+	}
+	if err != nil {
+		s.error(codeFile, s.value(key, file), file, reason(err))
+	}
+	line, _, _ := strings.Cut(string(secret), "\n")
+	return strings.TrimSuffix(line, "\r")
+}
+
 // checkFile reports a file that is named and cannot be read.
 func (s *site) checkFile(key, file string) {
 	if file == "" {
 		return
 	}
-	f, err := os.Open(s.path(file))
+	info, err := os.Stat(s.path(file))
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	var f *os.File
+	if err == nil {
+		f, err = os.Open(s.path(file))
+	}
 	if err != nil {
 		s.error(codeFile, s.value(key, file), file, reason(err))
 		return
@@ -186,11 +210,7 @@ func (s *site) checkSource(key string, t sourceTable, names map[string]bool) Sou
 	case t.User == "" && (t.Password != "" || t.PasswordFile != ""):
 		s.error(codeNeeds, s.keys[key], "password", "user")
 	case t.PasswordFile != "":
-		secret, err := os.ReadFile(s.path(t.PasswordFile))
-		if err != nil {
-			s.error(codeFile, s.value(key+".password_file", t.PasswordFile), t.PasswordFile, reason(err))
-		}
-		src.Password = string(bytes.TrimRight(secret, "\r\n"))
+		src.Password = s.readPassword(key+".password_file", t.PasswordFile)
 	}
 	return src
 }

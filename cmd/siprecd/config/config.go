@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"siprecd/policy"
@@ -31,6 +33,17 @@ type Config struct {
 	Default policy.Rule   // [default] of extensions.toml
 	Lines   []policy.Rule // [extensions], in order of the file
 	Rules   *policy.Rules // all of it, compiled
+
+	text []string // the lines of extensions.toml
+}
+
+// Text returns the line of extensions.toml that made a rule; "" when no line
+// did.
+func (c *Config) Text(o policy.Origin) string {
+	if o.Line < 1 || o.Line > len(c.text) || o.File != filepath.Base(c.Extensions) {
+		return ""
+	}
+	return c.text[o.Line-1]
 }
 
 // SIP is where recording sessions arrive.
@@ -150,9 +163,7 @@ func LoadFiles(sitePath, extensionsPath string) (*Config, []Problem) {
 
 	r := &report{file: shown(extensionsPath)}
 	data, found = read(extensionsPath, r)
-	if !found {
-		c.Default = policy.Rule{Mode: policy.Full}
-	} else {
+	if found {
 		c.Extensions = extensionsPath
 	}
 	e := readExtensions(shown(extensionsPath), filepath.Base(extensionsPath), data, c.Site.CountryCode)
@@ -160,7 +171,7 @@ func LoadFiles(sitePath, extensionsPath string) (*Config, []Problem) {
 	if found {
 		checkMode(extensionsPath, &e.report, false)
 	}
-	c.Default, c.Lines = e.byDefault, e.rules
+	c.Default, c.Lines, c.text = e.byDefault, e.rules, e.lines
 	c.compile(e)
 
 	problems := append(s.all(), e.all()...)
@@ -168,6 +179,42 @@ func LoadFiles(sitePath, extensionsPath string) (*Config, []Problem) {
 		return nil, problems
 	}
 	return c, problems
+}
+
+// CheckFile returns what is wrong with one file, whichever of the two it is: an
+// extensions.toml is known by its name or its tables, and is judged together
+// with the siprecd.toml beside it.
+func CheckFile(path string) []Problem {
+	r := &report{file: shown(path)}
+	data, found := read(path, r)
+	if !found {
+		r.error(codeMissing, place{})
+	}
+	if len(r.problems) > 0 {
+		return r.problems
+	}
+	var problems []Problem
+	if dir := filepath.Dir(path); isExtensions(path, data) {
+		_, problems = LoadFiles(filepath.Join(dir, siteFile), path)
+	} else {
+		_, problems = LoadFiles(path, "")
+	}
+	return slices.DeleteFunc(problems, func(p Problem) bool { return p.File != shown(path) })
+}
+
+func isExtensions(path string, data []byte) bool {
+	switch filepath.Base(path) {
+	case extensionsFile:
+		return true
+	case siteFile:
+		return false
+	}
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(line); isTable(line) {
+			return slices.Contains(tableNames, strings.TrimSpace(keyOf(line)))
+		}
+	}
+	return strings.Contains(filepath.Base(path), "extensions")
 }
 
 // compile makes the rules and reports their overlaps.

@@ -11,6 +11,7 @@ const (
 	codeWritable   Code = "SR-005"
 	codeControl    Code = "SR-006"
 	codeUTF16      Code = "SR-007"
+	codeMissing    Code = "SR-008"
 	codeMore       Code = "SR-009"
 	codeFullWidth  Code = "SR-010"
 	codeQuotes     Code = "SR-011"
@@ -69,6 +70,7 @@ var messages = map[Code]message{
 	codeWritable:  {"everybody on this machine may change the file (mode %[1]v).", "chmod o-w %[2]s", "이 컴퓨터의 누구나 파일을 바꿀 수 있습니다(모드 %[1]v).", "chmod o-w %[2]s"},
 	codeControl:   {"a control character (U+%04[1]X).", "Remove it.", "제어 문자(U+%04[1]X)가 있습니다.", "지우십시오."},
 	codeUTF16:     {"the file is UTF-16.", "Save it as \"UTF-8\".", "파일이 UTF-16입니다.", "\"UTF-8\"로 저장하십시오."},
+	codeMissing:   {"no such file.", "", "파일이 없습니다.", ""},
 	codeMore:      {"and %[1]d more.", "", "그 밖에 %[1]d건.", ""},
 	codeFullWidth: {"%[1]q is a full-width or foreign character.", "Write %[2]s", "%[1]q은(는) 전각 문자입니다.", "이렇게 쓰십시오: %[2]s"},
 	codeQuotes:    {"%[1]q is a typographic quotation mark.", "Write %[2]s", "%[1]q은(는) 둥근 따옴표입니다.", "이렇게 쓰십시오: %[2]s"},
