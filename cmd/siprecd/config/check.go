@@ -25,6 +25,9 @@ func (s *site) check(c *Config) {
 	if dir := s.doc.Data.Dir; dir != nil && *dir != "" {
 		c.Data.Dir = s.path(*dir)
 	}
+	if at, ok := s.keys["src"]; ok && isTable(s.lines[at.line-1]) {
+		s.error(codeType, at, "src", "[[src]]")
+	}
 	names := make(map[string]bool)
 	for i, t := range s.doc.Src {
 		c.Sources = append(c.Sources, s.checkSource(fmt.Sprintf("src[%d]", i), t, names))
@@ -57,13 +60,13 @@ func (s *site) checkSIP(c *Config) {
 		case slices.Contains(c.SIP.Listen, l):
 			s.error(codeTwice, s.value("sip.listen", text), text)
 		case l.Network == "tls" && (d.Cert == "" || d.Key == ""):
-			s.error(codeNeeds, s.value("sip.listen", text), text, "[sip] cert, key")
+			s.needs(s.value("sip.listen", text), text, "[sip] cert, key")
 		default:
 			c.SIP.Listen = append(c.SIP.Listen, l)
 		}
 	}
 	if len(*d.Listen) == 0 {
-		s.error(codeNeeds, s.keys["sip.listen"], "listen", `"udp:0.0.0.0:5060"`)
+		s.needs(s.keys["sip.listen"], "listen", `"udp:0.0.0.0:5060"`)
 	}
 	for key, file := range map[string]string{"cert": d.Cert, "key": d.Key, "client_ca": d.ClientCA} {
 		s.checkFile("sip."+key, file)
@@ -186,7 +189,7 @@ func (s *site) checkSource(key string, t sourceTable, names map[string]bool) Sou
 	}
 	switch {
 	case t.Name == "":
-		s.error(codeNeeds, s.keys[key], "[[src]]", "name")
+		s.needs(s.keys[key], "[[src]]", "name")
 	case names[t.Name]:
 		s.error(codeTwice, s.value(key+".name", t.Name), t.Name)
 	}
@@ -200,15 +203,15 @@ func (s *site) checkSource(key string, t sourceTable, names map[string]bool) Sou
 		src.Addresses = append(src.Addresses, prefix)
 	}
 	if len(t.Addresses) == 0 && t.Cert == "" && t.User == "" {
-		s.error(codeNeeds, s.keys[key], "[[src]]", "addresses, cert, user")
+		s.needs(s.keys[key], "[[src]]", "addresses, cert, user")
 	}
 	switch {
 	case t.Password != "" && t.PasswordFile != "":
 		s.error(codeTwice, s.keys[key+".password_file"], "password")
 	case t.User != "" && t.Password == "" && t.PasswordFile == "":
-		s.error(codeNeeds, s.keys[key+".user"], "user", "password, password_file")
+		s.needs(s.keys[key+".user"], "user", "password, password_file")
 	case t.User == "" && (t.Password != "" || t.PasswordFile != ""):
-		s.error(codeNeeds, s.keys[key], "password", "user")
+		s.needs(s.keys[key], "password", "user")
 	case t.PasswordFile != "":
 		src.Password = s.readPassword(key+".password_file", t.PasswordFile)
 	}

@@ -64,6 +64,8 @@ type site struct {
 	dir  string // of the file: what paths in it are relative to
 	doc  document
 	keys map[string]place // where each value stands, "sip.listen", "src[1].name"
+
+	partial bool // lines were left out, so that a missing key means nothing
 }
 
 // mostRetries bounds how often decoding starts again after an error.
@@ -90,12 +92,13 @@ func (s *site) decode(data []byte, c *Config) {
 				s.unknown(unknown)
 			}
 		case errors.As(err, &bad):
-			line := s.bad(bad)
-			if line < 1 || line > len(text) || text[line-1] == "" {
+			from, to := s.bad(bad, text)
+			if from < 1 || to > len(text) || strings.Join(text[from-1:to], "") == "" {
 				break // the same place again: nothing is gained by trying on
 			}
-			headerLost = headerLost || strings.HasPrefix(strings.TrimSpace(text[line-1]), "[")
-			text[line-1] = ""
+			headerLost = headerLost || isTable(text[from-1])
+			s.partial = true
+			clear(text[from-1 : to])
 			continue
 		case err != nil:
 			s.error(codeSyntax, place{}, err.Error())
@@ -144,30 +147,79 @@ func (s *site) decodable(number int, line string) string {
 	}, line)
 }
 
-// bad reports what the TOML library stopped at and returns the line to blank.
-func (s *site) bad(err *toml.DecodeError) (line int) {
+// bad reports what the TOML library stopped at, and returns the first and the
+// last line to leave out.
+func (s *site) bad(err *toml.DecodeError, text []string) (from, to int) {
 	line, column := err.Position()
-	at := place{line: line}
-	if line >= 1 && line <= len(s.lines) {
-		text := s.lines[line-1]
-		at.from = max(min(column-1, len(text)-1), 0)
-		at.to = at.from + 1
+	if line < 1 || line > len(s.lines) {
+		s.error(codeSyntax, place{}, libraryText(err))
+		return 0, 0
 	}
-	key := strings.Join(err.Key(), ".")
-	text := strings.TrimPrefix(err.Error(), "toml: ")
-	if want := kindOf(key); want != "" && (strings.Contains(text, "cannot") || strings.Contains(text, "incompatible")) {
-		if where, ok := s.keys[key]; ok && where.line == line {
-			at = where
+	at := place{line: line}
+	at.from = max(min(column-1, len(s.lines[line-1])-1), 0)
+	at.to = at.from + 1
+	if first, last, ok := s.unclosed(text, line); ok {
+		return first, last
+	}
+	key, said := strings.Join(err.Key(), "."), libraryText(err)
+	want := kindOf(key)
+	first := s.firstLine(line)
+	switch {
+	case want != "" && (strings.Contains(said, "cannot") || strings.Contains(said, "incompatible")):
+		for _, where := range s.keys {
+			if where.line == line && !isTable(s.lines[line-1]) {
+				at = where
+			}
 		}
 		s.error(codeType, at, key, want)
-		return line
-	}
-	if first := s.firstLine(line); first > 0 && strings.Contains(text, "already") {
+	case first > 0 && strings.Contains(said, "already"):
 		s.error(codeDuplicate, at, strings.TrimSpace(keyOf(s.lines[line-1])), first)
-		return line
+	default:
+		s.error(codeSyntax, at, said)
 	}
-	s.error(codeSyntax, at, text)
-	return line
+	return line, line
+}
+
+func libraryText(err *toml.DecodeError) string { return strings.TrimPrefix(err.Error(), "toml: ") }
+
+// unclosed reports an array or a text of several lines that swallows what comes
+// after it: the library would only complain far below. It returns the lines
+// that belong to it.
+func (s *site) unclosed(text []string, line int) (first, last int, found bool) {
+	for first = line; first >= 1; first-- {
+		key, value, ok := strings.Cut(text[first-1], "=")
+		if !ok || !isBareKey(strings.TrimSpace(key)) {
+			continue
+		}
+		value = strings.TrimSpace(value[:commentStart(value)])
+		closing := ""
+		for opening, c := range map[string]string{"[": "]", `"""`: `"""`, "'''": "'''"} {
+			if rest, ok := strings.CutPrefix(value, opening); ok && !strings.Contains(rest, c) {
+				closing = c
+			}
+		}
+		if closing == "" {
+			return 0, 0, false
+		}
+		for last = first; last < len(text); last++ {
+			next := text[last]
+			if isTable(next) || isKeyLine(next) {
+				break
+			}
+			if strings.Contains(next, closing) {
+				return 0, 0, false
+			}
+		}
+		from := len(key) + 1 + strings.Index(text[first-1][len(key)+1:], value)
+		s.error(codeUnclosed, place{first, from, from + len(value)}, strings.TrimSpace(key), closing)
+		return first, last, true
+	}
+	return 0, 0, false
+}
+
+func isKeyLine(line string) bool {
+	key, _, ok := strings.Cut(line, "=")
+	return ok && isBareKey(strings.TrimSpace(key))
 }
 
 // unknown reports keys and tables that nobody reads.
@@ -259,10 +311,11 @@ func locate(lines []string) map[string]place {
 // value is where a text stands, at or below the line of its key.
 func (s *site) value(key, text string) place {
 	at, ok := s.keys[key]
-	if !ok {
-		return place{}
+	last := min(at.line+200, len(s.lines))
+	if !ok { // an inline table or a dotted key: the first such text of the file
+		at.line, last = 1, len(s.lines)
 	}
-	for n := at.line; n <= min(at.line+200, len(s.lines)); n++ {
+	for n := at.line; n <= last; n++ {
 		line := s.lines[n-1]
 		from := 0
 		if n == at.line {
@@ -274,7 +327,17 @@ func (s *site) value(key, text string) place {
 			}
 		}
 	}
+	if !ok {
+		return place{}
+	}
 	return at
+}
+
+// needs reports a key that is missing.
+func (s *site) needs(at place, what, missing string) {
+	if !s.partial {
+		s.error(codeNeeds, at, what, missing)
+	}
 }
 
 // path makes a path of the file absolute to the folder the file is in.
@@ -297,7 +360,7 @@ func (s *site) hasPassword() bool {
 func fieldAt(key string) (reflect.Type, bool) {
 	at := reflect.TypeFor[document]()
 	if key == "" {
-		return at, true
+		return at, true // the file
 	}
 	for name := range strings.SplitSeq(key, ".") {
 		if at.Kind() == reflect.Slice {
@@ -338,7 +401,7 @@ func namesIn(table string) (names []string) {
 // kindOf says what a key must be, with an example; "" for an unknown key.
 func kindOf(key string) string {
 	t, ok := fieldAt(key)
-	if !ok {
+	if !ok || key == "" {
 		return ""
 	}
 	if t.Kind() == reflect.Pointer {
