@@ -50,7 +50,7 @@ type Out struct {
 	done   chan struct{}
 }
 
-// Add starts a stream; its first packet leaves at once.
+// Add starts a stream; without a Delay its first packet leaves at once.
 func (s *Sender) Add(c OutStream) (*Out, error) {
 	outs, err := s.AddTogether(c)
 	if err != nil {
@@ -59,7 +59,7 @@ func (s *Sender) Add(c OutStream) (*Out, error) {
 	return outs[0], nil
 }
 
-// AddTogether starts several streams at the same instant.
+// AddTogether starts several streams on one clock.
 func (s *Sender) AddTogether(streams ...OutStream) ([]*Out, error) {
 	now := time.Now()
 	var outs []*Out
@@ -71,8 +71,9 @@ func (s *Sender) AddTogether(streams ...OutStream) ([]*Out, error) {
 		if c.Conn == nil {
 			return nil, errors.New("a stream needs a socket to send from")
 		}
-		clock.sent.FirstAt = now
-		o := &Out{sender: s, clock: clock, to: c.To, start: now, next: now, done: make(chan struct{})}
+		start := now.Add(c.Delay)
+		clock.sent.FirstAt = start
+		o := &Out{sender: s, clock: clock, to: c.To, start: start, next: start, done: make(chan struct{})}
 		o.send = o.write
 		outs = append(outs, o)
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hajimehoshi/go-mp3"
 )
@@ -64,6 +65,14 @@ func Tone(hz int) *Clip {
 		c.Samples[i] = int16(math.Round(8192 * math.Sin(2*math.Pi*float64(hz*i%senderRate)/senderRate)))
 	}
 	return c
+}
+
+// Length returns how long the clip sounds; 0 when it has no end.
+func (c *Clip) Length() time.Duration {
+	if c.Loop {
+		return 0
+	}
+	return time.Duration(len(c.Samples)) * time.Second / senderRate
 }
 
 // encoded returns the clip's bytes in codec, computed once.

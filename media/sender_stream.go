@@ -29,7 +29,9 @@ type OutStream struct {
 	Seq       uint16 // of the first packet
 	Timestamp uint32 // of the first packet
 
+	Delay  time.Duration // of the first packet, from when the stream is added
 	Length time.Duration // after which the stream ends by itself; 0: when stopped
+	Paused bool          // begins paused, see Out.Pause
 	Keep   bool          // fill Sent.Audio
 }
 
@@ -100,7 +102,7 @@ func newOutClock(c OutStream) (*outClock, error) {
 	if c.Clip == nil {
 		c.Clip = Silence()
 	}
-	o := &outClock{c: c, seq: c.Seq, marker: true, sum: sha256.New(), loop: c.Clip.Loop}
+	o := &outClock{c: c, seq: c.Seq, marker: true, sum: sha256.New(), loop: c.Clip.Loop, paused: c.Paused}
 	switch c.Codec {
 	case "PCMU":
 		o.payload, o.silence = 0, 0xff

@@ -194,6 +194,13 @@ func (c *Caller) Options(ctx context.Context, target string) error {
 	return statusError(r, err)
 }
 
+// LocalAddr returns the address from which target is reached, for the media
+// lines of an Invitation.
+func (c *Caller) LocalAddr(ctx context.Context, target string) (netip.Addr, error) {
+	p, err := c.path(ctx, target)
+	return p.local, err
+}
+
 func (c *Caller) transport() string {
 	if c.Transport == "" {
 		return "UDP"

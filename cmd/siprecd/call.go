@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"siprecd/cmd/siprecd/place"
+	"siprecd/media"
+	"siprecd/sip"
+)
+
+// CallCmd is "siprecd call": a recording client that places calls at any
+// SIPREC recording server.
+type CallCmd struct {
+	Target string `arg:"" help:"Where the recording server is: sip:HOST or sip:HOST:PORT." placeholder:"sip:HOST"`
+
+	From string `help:"Caller, a number or a SIP address." default:"1001"`
+	To   string `help:"Callee, a number or a SIP address." default:"1002"`
+	A    string `help:"What the caller says: a WAV or MP3 file, tone:HZ, or silence." default:"tone:440" placeholder:"FILE"`
+	B    string `help:"What the callee says, likewise." default:"tone:660" placeholder:"FILE"`
+
+	DtmfA []string `help:"Keys the caller presses, as RFC 4733 events: TIME:KEYS, e.g. 3s:*1. Repeatable." placeholder:"TIME:KEYS" sep:"none"`
+	DtmfB []string `help:"Keys the callee presses." placeholder:"TIME:KEYS" sep:"none"`
+	InfoA []string `name:"info-a" aliases:"info" help:"Keys pressed by SIP INFO, which names no line." placeholder:"TIME:KEYS" sep:"none"`
+
+	Duration    time.Duration `help:"Length of each call. Default: of the longer file, 10s for tones." placeholder:"10s"`
+	Pause       []string      `help:"Pause the recording by re-INVITE: AT:FOR, e.g. 2s:3s. Repeatable." placeholder:"AT:FOR" sep:"none"`
+	LateParties time.Duration `help:"Name the parties only after this time, by UPDATE; the INVITE names a placeholder." placeholder:"500ms"`
+	Offerless   bool          `help:"Send the INVITE without SDP, so that the server offers."`
+
+	Transport string        `help:"udp, tcp or tls." enum:"udp,tcp,tls" default:"udp"`
+	Codec     string        `help:"pcmu or pcma." enum:"pcmu,pcma" default:"pcmu"`
+	Ptime     time.Duration `help:"Audio in each packet." default:"20ms"`
+	Local     string        `help:"Address and port to send SIP from." placeholder:"HOST:PORT"`
+	CA        string        `name:"ca" help:"PEM file of the authority that signed the server's certificate." placeholder:"FILE"`
+	Cert      string        `help:"PEM file of our certificate and its key, for servers that ask for one." placeholder:"FILE"`
+	Insecure  bool          `help:"Accept any certificate of the server."`
+	User      string        `help:"User name when the server asks for digest authentication; the password is read from SIPRECD_PASSWORD."`
+
+	Count int     `short:"n" help:"How many calls." default:"1"`
+	Rate  float64 `short:"r" help:"Calls begun in a second." default:"10"`
+	Limit int     `short:"l" help:"At most so many calls at once; 0 is no limit." default:"0"`
+	JSON  bool    `name:"json" help:"Print the calls and the totals as JSON."`
+}
+
+// Run places the calls. Its error carries exit status 2 for wrong arguments and
+// 1 for a call that failed.
+func (c *CallCmd) Run() error {
+	call, err := c.call()
+	if err != nil {
+		return usageError{err}
+	}
+	conf, err := c.tlsConfig()
+	if err != nil {
+		return usageError{err}
+	}
+	src, err := place.Open(place.Options{
+		Transport: c.Transport, Local: c.Local, TLS: conf, User: c.User, Password: os.Getenv("SIPRECD_PASSWORD"),
+	})
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	call.SRC = src
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return c.place(ctx, call, os.Stdout, os.Stderr)
+}
+
+// usageError is a mistake in the arguments: exit status 2.
+type usageError struct{ error }
+
+// ExitCode is what kong ends the process with.
+func (usageError) ExitCode() int { return 2 }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// call reads the flags.
+func (c *CallCmd) call() (place.Call, error) {
+	if c.Count < 1 || c.Rate <= 0 || c.Limit < 0 || c.Duration < 0 || c.LateParties < 0 {
+		return place.Call{}, errors.New("-n and -r must be above 0, and -l and times not below")
+	}
+	call := place.Call{
+		Target: c.Target, From: c.From, To: c.To, Duration: c.Duration, Codec: c.Codec, Ptime: c.Ptime,
+		LateParties: c.LateParties, Offerless: c.Offerless,
+	}
+	var err error
+	if call.A.Clip, err = media.LoadClip(c.A); err != nil {
+		return call, err
+	}
+	if call.B.Clip, err = media.LoadClip(c.B); err != nil {
+		return call, err
+	}
+	for _, keys := range []struct {
+		texts []string
+		into  *[]media.KeyTone
+	}{{c.DtmfA, &call.A.Keys}, {c.DtmfB, &call.B.Keys}, {c.InfoA, &call.Infos}} {
+		for _, text := range keys.texts {
+			tones, err := place.ParseKeys(text)
+			if err != nil {
+				return call, err
+			}
+			*keys.into = append(*keys.into, tones...)
+		}
+	}
+	for _, text := range c.Pause {
+		at, length, _ := strings.Cut(text, ":")
+		from, err1 := time.ParseDuration(at)
+		span, err2 := time.ParseDuration(length)
+		if err1 != nil || err2 != nil || from < 0 || span <= 0 {
+			return call, fmt.Errorf("--pause %q: write AT:FOR, e.g. 2s:3s", text)
+		}
+		call.Pauses = append(call.Pauses, place.Pause{At: from, For: span})
+	}
+	return call, nil
+}
+
+func (c *CallCmd) tlsConfig() (*tls.Config, error) {
+	if c.Transport != "tls" {
+		return nil, nil
+	}
+	conf := &tls.Config{InsecureSkipVerify: c.Insecure}
+	if c.CA != "" {
+		pem, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, err
+		}
+		conf.RootCAs = x509.NewCertPool()
+		if !conf.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate", c.CA)
+		}
+	}
+	if c.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.Cert, c.Cert)
+		if err != nil {
+			return nil, err
+		}
+		conf.Certificates = []tls.Certificate{pair}
+	}
+	return conf, nil
+}
+
+// placed is one call in the JSON output.
+type placed struct {
+	place.Result
+	Error string `json:"error,omitempty"`
+}
+
+func (c *CallCmd) place(ctx context.Context, call place.Call, out, progress io.Writer) error {
+	calls := make([]placed, c.Count)
+	var live, ended atomic.Int64
+	call.Answered = func(*sip.Outgoing) { live.Add(1) }
+	batch := place.Batch{Call: call, Count: c.Count, Rate: c.Rate, Limit: c.Limit, Ended: func(i int, r place.Result, err error) {
+		ended.Add(1)
+		if r.CallID != "" {
+			live.Add(-1)
+		}
+		calls[i].Result = r
+		if err != nil {
+			calls[i].Error = err.Error()
+			fmt.Fprintf(progress, "call %d: %v\n", i+1, err)
+		}
+	}}
+	finished := make(chan struct{})
+	var totals place.Totals
+	go func() {
+		defer close(finished)
+		totals = batch.Run(ctx)
+	}()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for running := true; running; {
+		select {
+		case <-finished:
+			running = false
+		case <-tick.C:
+			if !c.JSON {
+				fmt.Fprintf(progress, "%d of %d calls over, %d up\n", ended.Load(), c.Count, live.Load())
+			}
+		}
+	}
+	if err := c.print(out, calls, totals); err != nil {
+		return err
+	}
+	if totals.Failed > 0 {
+		return fmt.Errorf("%d of %d calls did not go well", totals.Failed, c.Count)
+	}
+	return nil
+}
+
+func (c *CallCmd) print(out io.Writer, calls []placed, t place.Totals) error {
+	if c.JSON {
+		e := json.NewEncoder(out)
+		e.SetIndent("", "  ")
+		return e.Encode(struct {
+			Calls  []placed     `json:"calls"`
+			Totals place.Totals `json:"totals"`
+		}{calls, t})
+	}
+	_, err := fmt.Fprintf(out, "calls ok        %d\ncalls failed    %d\n200 after       p50 %v, p99 %v\npackets sent    %d\npackets unsent  %d\n",
+		t.OK, t.Failed, t.P50.Round(10*time.Microsecond), t.P99.Round(10*time.Microsecond), t.Packets, t.Unsent)
+	for cause, n := range t.Causes {
+		fmt.Fprintf(out, "  %d × %s\n", n, cause)
+	}
+	return err
+}
