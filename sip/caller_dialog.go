@@ -153,8 +153,12 @@ func (o *Outgoing) Info(ctx context.Context, contentType string, body []byte) er
 	return err
 }
 
-// Press sends one key by INFO, as application/dtmf-relay.
+// Press sends one key by INFO, as application/dtmf-relay; d is how long it was
+// held, 0 for 100 ms.
 func (o *Outgoing) Press(ctx context.Context, digit byte, d time.Duration) error {
+	if d == 0 {
+		d = 100 * time.Millisecond
+	}
 	body := fmt.Sprintf("Signal=%c\r\nDuration=%d\r\n", digit, d.Milliseconds())
 	return o.Info(ctx, "application/dtmf-relay", []byte(body))
 }

@@ -24,22 +24,22 @@ type RTPSendCmd struct {
 }
 
 // Run sends until standard input ends and everything is sent.
-func (c *RTPSendCmd) Run() error {
+func (c *RTPSendCmd) Run(g *Globals) error {
 	p := place.Pairs{Codec: c.Codec}
 	var err error
 	if p.Host, err = netip.ParseAddr(c.Host); err != nil {
-		return usageError{fmt.Errorf("--host: %w", err)}
+		return g.misused(fmt.Errorf("--host: %w", err))
 	}
 	if p.Source, err = netip.ParseAddr(c.Source); err != nil {
-		return usageError{fmt.Errorf("--source: %w", err)}
+		return g.misused(fmt.Errorf("--source: %w", err))
 	}
 	if p.A, err = media.LoadClip(c.A); err != nil {
-		return usageError{err}
+		return g.misused(err)
 	}
 	if p.B, err = media.LoadClip(c.B); err != nil {
-		return usageError{err}
+		return g.misused(err)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return p.Run(ctx, os.Stdin, os.Stdout)
+	return p.Run(ctx, os.Stdin, g.out())
 }
