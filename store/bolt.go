@@ -16,7 +16,8 @@ import (
 
 // Bolt is the Catalog in one bbolt file, drawn in doc.go.
 type Bolt struct {
-	path string
+	path     string
+	unsynced bool
 
 	rebuild sync.Mutex // held by the one Rebuild
 
@@ -42,15 +43,17 @@ func (c *changes) add(id string) {
 
 // OpenBolt opens or makes the catalogue at path. It reads the whole of it
 // once, and the error wraps ErrDamaged when that finds damage.
-func OpenBolt(path string) (*Bolt, error) {
-	db, err := openDB(path, false)
+func OpenBolt(path string) (*Bolt, error) { return openBolt(path, false) }
+
+func openBolt(path string, unsynced bool) (*Bolt, error) {
+	db, err := openDB(path, unsynced)
 	if err != nil {
 		return nil, fmt.Errorf("catalogue %s: %w", path, err)
 	}
-	return &Bolt{path: path, db: db}, nil
+	return &Bolt{path: path, db: db, unsynced: unsynced}, nil
 }
 
-func openDB(path string, scratch bool) (*bbolt.DB, error) {
+func openDB(path string, unsynced bool) (*bbolt.DB, error) {
 	// bbolt reads all pages at Open in a goroutine of its own, where a damaged
 	// one would end the process.
 	if err := sound(path); err != nil {
@@ -60,7 +63,7 @@ func openDB(path string, scratch bool) (*bbolt.DB, error) {
 		Timeout:        time.Second,
 		NoFreelistSync: true,
 		FreelistType:   bbolt.FreelistMapType,
-		NoSync:         scratch,
+		NoSync:         unsynced,
 	})
 	if errors.Is(err, bberrors.ErrTimeout) {
 		return nil, fmt.Errorf("another program has it open: %w", err)
@@ -68,7 +71,7 @@ func openDB(path string, scratch bool) (*bbolt.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := guard(func() error { return db.Update(migrate) }); err != nil {
+	if err := guard(func() error { return upToDate(db) }); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil

@@ -14,32 +14,47 @@ func migrations() []func(root *bbolt.Bucket) error {
 	return []func(root *bbolt.Bucket) error{addIndexes}
 }
 
-// migrate makes an empty catalogue, or brings an older one up to date.
-func migrate(tx *bbolt.Tx) error {
-	root, err := tx.CreateBucketIfNotExists([]byte(rootBucket))
-	if err != nil {
+// upToDate makes an empty catalogue, or brings an older one up to date, in one
+// transaction. It writes nothing to one that is.
+func upToDate(db *bbolt.DB) error {
+	var at uint64
+	err := db.View(func(tx *bbolt.Tx) (err error) {
+		at, err = versionOf(tx.Bucket([]byte(rootBucket)))
 		return err
-	}
-	if _, err := root.CreateBucketIfNotExists([]byte(rowBucket)); err != nil {
+	})
+	if err != nil || at == catalogueVersion {
 		return err
-	}
-	var at uint64 // a catalogue without a version is of version 0
-	if v := root.Get([]byte(versionKey)); v != nil {
-		var n int
-		if at, n = binary.Uvarint(v); n <= 0 {
-			return fmt.Errorf("version: %w", ErrDamaged)
-		}
 	}
 	if at > catalogueVersion {
 		return fmt.Errorf("of version %d: made by a newer siprecd, this one knows up to %d; run the newer one, or move the file away and start again to rebuild it", at, catalogueVersion)
 	}
-	for _, step := range migrations()[at:] {
-		if err := step(root); err != nil {
-			return fmt.Errorf("from version %d: %w", at, err)
+	return db.Update(func(tx *bbolt.Tx) error {
+		root, err := tx.CreateBucketIfNotExists([]byte(rootBucket))
+		if err != nil {
+			return err
 		}
-		at++
+		if _, err := root.CreateBucketIfNotExists([]byte(rowBucket)); err != nil {
+			return err
+		}
+		for i, step := range migrations()[at:] {
+			if err := step(root); err != nil {
+				return fmt.Errorf("from version %d: %w", at+uint64(i), err)
+			}
+		}
+		return root.Put([]byte(versionKey), binary.AppendUvarint(nil, catalogueVersion))
+	})
+}
+
+// versionOf is 0 for a catalogue that has none.
+func versionOf(root *bbolt.Bucket) (uint64, error) {
+	if root == nil || root.Get([]byte(versionKey)) == nil {
+		return 0, nil
 	}
-	return root.Put([]byte(versionKey), binary.AppendUvarint(nil, at))
+	at, n := binary.Uvarint(root.Get([]byte(versionKey)))
+	if n <= 0 {
+		return 0, fmt.Errorf("version: %w", ErrDamaged)
+	}
+	return at, nil
 }
 
 // addIndexes takes version 0, rows only, to version 1.

@@ -158,7 +158,7 @@ func (b *Bolt) swap(fresh *bbolt.DB, path string) error {
 	if renamed == nil {
 		renamed = System{}.orReal().syncDir(filepath.Dir(b.path))
 	}
-	b.db, err = openDB(b.path, false)
+	b.db, err = openDB(b.path, b.unsynced)
 	return errors.Join(renamed, err)
 }
 

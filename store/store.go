@@ -28,6 +28,8 @@ type Options struct {
 	SyncEvery time.Duration // 0: 1 s
 	Log       *slog.Logger  // nil: none
 	System    System        // zero fields: the real one
+
+	unsynced bool // the catalogue's writes, which do not go through System
 }
 
 // Store is one data directory. One process may have it open at a time.
@@ -35,15 +37,17 @@ type Store struct {
 	Blobs   Blobs
 	Catalog Catalog
 
-	dir    string
-	log    *slog.Logger
-	sys    System
-	runKey []byte
-	lock   *os.File
-	bolt   *Bolt
-	sync   *syncer
+	dir      string
+	log      *slog.Logger
+	sys      System
+	runKey   []byte
+	unsynced bool
+	lock     *os.File
+	bolt     *Bolt
+	sync     *syncer
 
-	first atomic.Pointer[error] // of the syncs that failed
+	closing sync.Once
+	first   atomic.Pointer[error] // of the syncs that failed
 
 	mu   sync.Mutex // guards open
 	open map[string]*Tape
@@ -59,6 +63,7 @@ func Open(o Options) (_ *Store, err error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{dir: o.Dir, log: o.Log, open: map[string]*Tape{}}
+	s.unsynced = o.unsynced
 	s.sys = s.watched(o.System.orReal())
 	for _, dir := range []string{s.dir, s.tapeDir(), filepath.Join(s.dir, vaultDir)} {
 		if err := s.sys.makeDir(dir); err != nil {
@@ -89,11 +94,15 @@ func Open(o Options) (_ *Store, err error) {
 }
 
 // Close syncs, stops the syncer and releases the lock. The owner of each tape
-// closes it before.
+// closes it before. Closing twice is no error.
 func (s *Store) Close() error {
-	err := errors.Join(s.sync.close(), s.Err())
-	// The lock goes last: until then nobody else may open the catalogue.
-	return errors.Join(err, s.bolt.Close(), s.lock.Close())
+	var err error
+	s.closing.Do(func() {
+		err = errors.Join(s.sync.close(), s.Err(), s.bolt.Close())
+		// The lock goes last: until then nobody else may open the catalogue.
+		err = errors.Join(err, s.lock.Close())
+	})
+	return err
 }
 
 // Err returns the first sync error; it is permanent and wraps ErrSuspect.
@@ -169,7 +178,7 @@ func (s *Store) openCatalogue() error {
 	path := filepath.Join(s.dir, "catalogue.db")
 	_, statErr := os.Stat(path)
 	missing := errors.Is(statErr, fs.ErrNotExist)
-	bolt, err := OpenBolt(path)
+	bolt, err := openBolt(path, s.unsynced)
 	if damaged := errors.Is(err, ErrDamaged); damaged {
 		aside := path + ".bad-" + time.Now().UTC().Format("20060102T150405.000")
 		if err := s.sys.Rename(path, aside); err != nil {
@@ -177,7 +186,7 @@ func (s *Store) openCatalogue() error {
 		}
 		s.log.Warn("catalogue damaged: set aside and rebuilt from the facts", "aside", aside, "cause", err)
 		missing = true
-		bolt, err = OpenBolt(path)
+		bolt, err = openBolt(path, s.unsynced)
 	}
 	if err != nil {
 		return err

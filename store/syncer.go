@@ -2,7 +2,6 @@ package store
 
 import (
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -17,7 +16,6 @@ type syncer struct {
 	soon  chan struct{} // one waiting request not to wait for the next tick
 	stop  chan struct{}
 	done  chan struct{}
-	once  sync.Once
 }
 
 func (s *Store) startSyncer(every time.Duration) (*syncer, error) {
@@ -72,8 +70,13 @@ func (y *syncer) syncDirty() {
 	// What fails is noted by the store: see watched.
 	if y.store.sys.SyncFS != nil {
 		y.store.sys.SyncFS(y.dir)
-		return
+	} else {
+		y.syncEach()
 	}
+}
+
+// syncEach syncs every open tape and the directory of them.
+func (y *syncer) syncEach() {
 	for _, t := range y.store.openTapes() {
 		t.sync()
 	}
@@ -81,11 +84,7 @@ func (y *syncer) syncDirty() {
 }
 
 func (y *syncer) close() error {
-	var err error
-	y.once.Do(func() {
-		close(y.stop)
-		<-y.done
-		err = y.dir.Close()
-	})
-	return err
+	close(y.stop)
+	<-y.done
+	return y.dir.Close()
 }

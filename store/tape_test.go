@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,7 +23,7 @@ type rec struct {
 
 func openStore(t testing.TB, dir string, sys System) *Store {
 	t.Helper()
-	s, err := Open(Options{Dir: dir, System: sys})
+	s, err := Open(Options{Dir: dir, System: sys, unsynced: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,38 +190,4 @@ func TestProvisionalTape(t *testing.T) {
 	}
 	check(t, s.RemoveTape(forgotten.id))
 	check(t, s.RemoveTape(forgotten.id))
-}
-
-func TestSealAndFind(t *testing.T) {
-	dir := t.TempDir()
-	s := openStore(t, dir, System{})
-	tape := newTape(t, s, false)
-	check(t, tape.Close())
-	row := &Row{ID: tape.id, State: Sealed, Start: noon, Extension: "2001", Participants: []Participant{}}
-	body := func(w io.Writer) error { _, err := io.WriteString(w, "RIFF"); return err }
-	check(t, s.Seal(t.Context(), row, "wav", body))
-	again := &Row{ID: tape.id, State: Sealed, Start: noon, Extension: "2001"}
-	check(t, s.Seal(t.Context(), again, "wav", func(io.Writer) error { t.Error("written twice"); return nil }))
-	if row.File != "vault/2026/03/01/"+row.ID+".wav" || row.Bytes != 4 || len(row.SHA256) != 64 {
-		t.Errorf("row %+v", row)
-	}
-	if again.SHA256 != row.SHA256 {
-		t.Error("adopted with another sum")
-	}
-	left, err := s.Leftovers()
-	check(t, err)
-	if len(left) != 0 {
-		t.Errorf("leftovers %v", left)
-	}
-	none := &Row{ID: NewID(noon), State: NotRecorded, Start: noon, Extension: "2003"}
-	check(t, s.Record(t.Context(), none))
-	check(t, s.Close())
-
-	check(t, os.WriteFile(filepath.Join(dir, "catalogue.db"), bytes.Repeat([]byte("rot"), 20_000), 0o600))
-	s = openStore(t, dir, System{})
-	for _, id := range []string{row.ID, none.ID} {
-		if _, err := s.Catalog.Get(t.Context(), id); err != nil {
-			t.Errorf("after the rebuild: %v", err)
-		}
-	}
 }

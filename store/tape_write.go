@@ -145,19 +145,13 @@ func (t *Tape) writeFull() {
 	}
 }
 
-// write seals the block and writes it as one frame. On an error the block
+// write writes the block as one frame. On an error the block
 // stands as before, to be tried again.
 func (t *Tape) write() error {
 	if len(t.block) == 0 {
 		return nil
 	}
-	f := append(t.frame[:0], frameMagic...)
-	f = binary.LittleEndian.AppendUint32(f, t.number)
-	f = binary.LittleEndian.AppendUint32(f, uint32(len(t.block)+sealExtra))
-	t.ad = binary.LittleEndian.AppendUint32(t.ad[:len(t.id)], t.number)
-	f = t.aead.Seal(f, nil, t.block, t.ad)
-	f = binary.LittleEndian.AppendUint32(f, crc32.Checksum(f, castagnoli))
-	t.frame = f
+	f := t.seal()
 	if err := t.store.sys.writeAll(t.file, f, t.size); err != nil {
 		// The next frame goes to the same place. What stays behind it if this
 		// fails too is not whole, and readers pass over it.
@@ -168,6 +162,17 @@ func (t *Tape) write() error {
 	t.next()
 	t.store.sync.wrote(false)
 	return nil
+}
+
+// seal returns the block as a frame.
+func (t *Tape) seal() []byte {
+	f := append(t.frame[:0], frameMagic...)
+	f = binary.LittleEndian.AppendUint32(f, t.number)
+	f = binary.LittleEndian.AppendUint32(f, uint32(len(t.block)+sealExtra))
+	t.ad = binary.LittleEndian.AppendUint32(t.ad[:len(t.id)], t.number)
+	f = t.aead.Seal(f, nil, t.block, t.ad)
+	t.frame = binary.LittleEndian.AppendUint32(f, crc32.Checksum(f, castagnoli))
+	return t.frame
 }
 
 func (t *Tape) next() {
