@@ -139,7 +139,7 @@ func (s *Sender) signal() {
 
 // grain is the shortest sleep: packets due within it leave together, which
 // keeps hundreds of streams from waking the goroutine one by one.
-const grain = time.Millisecond
+const grain = 2 * time.Millisecond
 
 func (s *Sender) run(ctx context.Context) {
 	defer close(s.done)

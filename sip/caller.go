@@ -69,6 +69,8 @@ type Invitation struct {
 	// not block.
 	OnChange func([]OutgoingLine)
 
+	// Bare leaves out Require: siprec and +sip.src, as some SRCs do.
+	Bare           bool
 	Headers        []Header
 	SessionExpires time.Duration // RFC 4028; 0: no session timer; else 90 s or more
 }

@@ -122,13 +122,19 @@ func (o *Outgoing) build(ctx context.Context, method string, ch change) (*Messag
 	m := &Message{Request: true, Method: method, RequestURI: o.target, CallID: o.callID, CSeq: o.cseq}
 	o.address(m, p)
 	if method == "INVITE" || method == "UPDATE" {
-		m.add("Contact", o.caller.contact(p, ";+sip.src"))
+		params := ";+sip.src"
+		if o.invitation.Bare {
+			params = ""
+		}
+		m.add("Contact", o.caller.contact(p, params))
 		m.add("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO")
 		m.add("Accept", "application/sdp, "+metadataType)
 		o.offerTimer(m)
 	}
 	if ch.opening {
-		m.add("Require", "siprec")
+		if !o.invitation.Bare {
+			m.add("Require", "siprec")
+		}
 		for _, h := range o.invitation.Headers {
 			m.add(h.Name, h.Value)
 		}
