@@ -56,7 +56,7 @@ func (s *Store) complete(ctx context.Context, st Stored, taped bool) error {
 	row, err := st.row()
 	whole := err == nil && row.Bytes == max(st.Size, 0)
 	if taped && !whole {
-		return s.Blobs.Remove(ctx, st.Name)
+		return s.discard(ctx, st)
 	}
 	if !taped {
 		switch _, err := s.Catalog.Get(ctx, st.ID); {
@@ -78,6 +78,21 @@ func (s *Store) complete(ctx context.Context, st Stored, taped bool) error {
 		return s.RemoveTape(st.ID)
 	}
 	return nil
+}
+
+// discard removes a recording that will be rendered again, and the row that
+// leads to it, which a rebuilt catalogue may have.
+func (s *Store) discard(ctx context.Context, st Stored) error {
+	row, err := s.Catalog.Get(ctx, st.ID)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	if err == nil && row.File == st.Name {
+		if err := s.Catalog.Delete(ctx, st.ID); err != nil {
+			return err
+		}
+	}
+	return s.Blobs.Remove(ctx, st.Name)
 }
 
 // row returns the facts as a row.
