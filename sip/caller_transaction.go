@@ -118,7 +118,7 @@ func (c *Caller) await(ctx context.Context, m *Message, p callerPath, t *try) (*
 			if cancelled {
 				return nil, context.Cause(ctx)
 			}
-			return nil, fmt.Errorf("%s: %w", m.Method, ErrNoResponse)
+			return nil, fmt.Errorf("%s to %v: %w within %v", m.Method, p.remote, ErrNoResponse, 64*c.t1())
 		case <-p.gone():
 			return nil, errors.New("the connection to the SRS was lost before it answered " + m.Method)
 		case <-c.state.closed:

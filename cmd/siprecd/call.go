@@ -173,9 +173,11 @@ type placed struct {
 	Error string `json:"error,omitempty"`
 }
 
+// place runs the batch and tells every second how far it is.
 func (c *CallCmd) place(ctx context.Context, call place.Call, g *Globals) error {
 	calls := make([]placed, c.Count)
 	var live, ended atomic.Int64
+	trouble := make(chan string, c.Count)
 	call.Answered = func(*sip.Outgoing) { live.Add(1) }
 	batch := place.Batch{Call: call, Count: c.Count, Rate: c.Rate, Limit: c.Limit, Ended: func(i int, r place.Result, err error) {
 		ended.Add(1)
@@ -185,27 +187,17 @@ func (c *CallCmd) place(ctx context.Context, call place.Call, g *Globals) error 
 		calls[i].Result = r
 		if err != nil {
 			calls[i].Error = err.Error()
-			fmt.Fprintf(g.err(), "call %d: %v\n", i+1, err)
+			trouble <- fmt.Sprintf("call %d: %v", i+1, err)
 		}
 	}}
-	finished := make(chan struct{})
 	var totals place.Totals
 	go func() {
-		defer close(finished)
+		defer close(trouble)
 		totals = batch.Run(ctx)
 	}()
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for running := true; running; {
-		select {
-		case <-finished:
-			running = false
-		case <-tick.C:
-			if !c.JSON {
-				fmt.Fprintf(g.err(), "%d of %d calls over, %d up\n", ended.Load(), c.Count, live.Load())
-			}
-		}
-	}
+	c.watch(trouble, g.err(), func() string {
+		return fmt.Sprintf("%d of %d calls over, %d up", ended.Load(), c.Count, live.Load())
+	})
 	if err := c.print(g.out(), calls, totals); err != nil {
 		return err
 	}
@@ -213,6 +205,28 @@ func (c *CallCmd) place(ctx context.Context, call place.Call, g *Globals) error 
 		return exitError{1}
 	}
 	return nil
+}
+
+// watch prints trouble as it comes, and progress every second, until trouble is
+// closed.
+func (c *CallCmd) watch(trouble <-chan string, out io.Writer, progress func() string) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	said := ""
+	for {
+		select {
+		case text, ok := <-trouble:
+			if !ok {
+				return
+			}
+			fmt.Fprintln(out, text)
+		case <-tick.C:
+			if now := progress(); now != said && !c.JSON {
+				fmt.Fprintln(out, now)
+				said = now
+			}
+		}
+	}
 }
 
 func (c *CallCmd) print(out io.Writer, calls []placed, t place.Totals) error {
