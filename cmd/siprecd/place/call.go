@@ -33,6 +33,7 @@ type Call struct {
 	LateParties time.Duration // the parties are named by an UPDATE after this time; 0: in the INVITE
 	Steps       []Step
 	Offerless   bool // INVITE without SDP
+	Farewell    bool // the BYE carries metadata that ends the communication session
 	Keep        bool // fill Sent.Audio
 
 	// Answered is told when the RS stands and before its media begins; may be nil.
@@ -350,5 +351,9 @@ func (l *liveCall) finish(ctx context.Context, err error) (Result, error) {
 	}
 	byeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), goodbyeTime)
 	defer cancel()
-	return l.result, errors.Join(err, l.rs.Bye(byeCtx, nil))
+	var last []byte
+	if l.Farewell {
+		last = l.parties.Farewell()
+	}
+	return l.result, errors.Join(err, l.rs.Bye(byeCtx, last))
 }

@@ -102,6 +102,22 @@ func (p *Parties) Complete() []byte {
 	return rsmeta.Encode(d)
 }
 
+// Farewell is the partial document of a call that is over (RFC 8068 section
+// 3.2.4).
+func (p *Parties) Farewell() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	d := &rsmeta.Document{
+		Sessions:     []rsmeta.Session{{ID: p.session, Stop: now}},
+		SessionAssoc: []rsmeta.SessionAssoc{{Session: p.session, Associated: p.started, Closed: now}},
+	}
+	for _, who := range p.now {
+		d.Members = append(d.Members, rsmeta.Member{Participant: who.id, Session: p.session, Associated: who.joined, Closed: now})
+	}
+	return rsmeta.Encode(d)
+}
+
 // Placeholder is what SRCs send that learn the parties later: both lines are
 // somebody's without a name.
 func (p *Parties) Placeholder() []byte {
