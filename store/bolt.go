@@ -65,9 +65,6 @@ func openDB(path string, unsynced bool) (*bbolt.DB, error) {
 		FreelistType:   bbolt.FreelistMapType,
 		NoSync:         unsynced,
 	})
-	if errors.Is(err, bberrors.ErrTimeout) {
-		return nil, fmt.Errorf("another program has it open: %w", err)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +88,10 @@ func sound(path string) error {
 	}
 	return guard(func() error {
 		db, err := bbolt.Open(path, fileMode, &bbolt.Options{Timeout: time.Second, ReadOnly: true})
-		if errors.Is(err, bberrors.ErrTimeout) || errors.Is(err, os.ErrPermission) {
+		if errors.Is(err, bberrors.ErrTimeout) {
+			return fmt.Errorf("another program has it open, close that: %w", err)
+		}
+		if errors.Is(err, os.ErrPermission) {
 			return err
 		}
 		if err != nil {
@@ -183,6 +183,9 @@ func (b *Bolt) update(ctx context.Context, id string, do func(root *bbolt.Bucket
 func (b *Bolt) named(err error) error {
 	if err == nil || errors.Is(err, ErrNotFound) {
 		return err
+	}
+	if errors.Is(err, ErrDamaged) {
+		return fmt.Errorf("catalogue (siprecd reindex rebuilds it): %w", err)
 	}
 	return fmt.Errorf("catalogue: %w", err)
 }

@@ -80,10 +80,11 @@ func (c faultyCatalog) Put(ctx context.Context, r *Row) error {
 	return c.Catalog.Put(ctx, r)
 }
 
-var sealedBody = bytes.Repeat([]byte("sealed"), 1000)
+// sealedBody is longer than what Seal buffers.
+var sealedBody = bytes.Repeat([]byte("sealed"), 25_000)
 
 func writeBody(w io.Writer) error {
-	for part := range slices.Chunk(sealedBody, 2500) {
+	for part := range slices.Chunk(sealedBody, 1000) {
 		w.Write(part) // a renderer that does not look at errors must not matter
 	}
 	return nil
@@ -146,7 +147,7 @@ func TestSealFailsAnywhere(t *testing.T) {
 			n := int64(1)
 			for ; !sealFailingAt(t, n, cause, retry); n++ {
 			}
-			if n < 20 {
+			if n < 15 {
 				t.Errorf("a seal of only %d operations: are they counted?", n-1)
 			}
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -94,12 +95,14 @@ func (s *Store) commit(ctx context.Context, id, ext string, d *digest, write fun
 	}
 	defer w.Abort()
 	d.to = w
-	if err := write(d); err != nil {
+	buffered := bufio.NewWriterSize(d, 64<<10)
+	if err := write(buffered); err != nil {
 		return "", err
 	}
-	// A writer that swallows an error must not get half a file committed.
-	if d.err != nil {
-		return "", d.err
+	// Says also what went wrong before, should write have swallowed it: half a
+	// file must not be committed.
+	if err := buffered.Flush(); err != nil {
+		return "", err
 	}
 	return w.Commit()
 }
@@ -121,15 +124,11 @@ type digest struct {
 	to  io.Writer
 	sum hash.Hash
 	n   int64
-	err error
 }
 
 func (d *digest) Write(p []byte) (int, error) {
 	n, err := d.to.Write(p)
 	d.sum.Write(p[:n])
 	d.n += int64(n)
-	if err != nil {
-		d.err = err
-	}
 	return n, err
 }

@@ -177,6 +177,16 @@ func TestProvisionalTape(t *testing.T) {
 		t.Errorf("confirm after Destroy: %v", err)
 	}
 	destroyed.Append(1, 2, 3, nil)
+	// A kept key goes too, from the blocks of the unlinked file.
+	kept := newTape(t, s, false)
+	link := filepath.Join(dir, "link")
+	check(t, os.Link(s.tapePath(kept.id), link))
+	check(t, kept.Destroy())
+	raw, err := os.ReadFile(link)
+	check(t, err)
+	if slot, err := readHeader(raw[:headerSize], kept.id); slot != nil || err != nil {
+		t.Errorf("the key of a destroyed tape is in its header; %v", err)
+	}
 	check(t, forgotten.Close())
 	check(t, confirmed.Close())
 	check(t, s.Close())

@@ -265,15 +265,19 @@ func (t *Tape) Close() error {
 	return err
 }
 
-// Destroy forgets the key first, then unlinks the file. Destroying a closed
-// tape removes it.
+// Destroy forgets the key first, in memory and in the header if it is there,
+// then unlinks the file. Destroying a closed tape removes it.
 func (t *Tape) Destroy() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.wipe()
 	var err error
 	if t.file != nil {
-		err = t.shut()
+		if t.kept {
+			err = t.store.sys.writeAll(t.file, make([]byte, slotSize), slotAt)
+			t.store.sync.wrote(true)
+		}
+		err = errors.Join(err, t.shut())
 	}
 	return errors.Join(err, t.store.RemoveTape(t.id))
 }

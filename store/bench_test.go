@@ -1,0 +1,93 @@
+package store
+
+import (
+	"io"
+	"testing"
+)
+
+func BenchmarkAppend(b *testing.B) {
+	s := openStore(b, b.TempDir(), System{})
+	tape := newTape(b, s, false)
+	packet := make([]byte, 172)
+	b.SetBytes(int64(len(packet)))
+	b.ReportAllocs()
+	at := noon.UnixNano()
+	for i := 0; b.Loop(); i++ {
+		at += 20e6
+		tape.Append(1, at, 1, packet)
+		if i%10 == 9 { // two lines, 100 ms
+			check(b, tape.Flush())
+		}
+	}
+	check(b, tape.Destroy())
+}
+
+func BenchmarkReadTape(b *testing.B) {
+	s := openStore(b, b.TempDir(), System{})
+	tape := newTape(b, s, false)
+	packet := make([]byte, 172)
+	for i := range 6000 { // a minute of two lines
+		tape.Append(1, noon.UnixNano()+int64(i)*10e6, 1, packet)
+	}
+	check(b, tape.Flush())
+	b.ReportAllocs()
+	for b.Loop() {
+		readAll, err := s.ReadTape(tape.id)
+		check(b, err)
+		for _, err := range readAll() {
+			check(b, err)
+		}
+	}
+	check(b, tape.Destroy())
+}
+
+func BenchmarkSeal(b *testing.B) {
+	s, err := Open(Options{Dir: b.TempDir()})
+	check(b, err)
+	defer s.Close()
+	minute := make([]byte, 960_000)
+	for b.Loop() {
+		row := sealRow(NewID(noon))
+		check(b, s.Seal(b.Context(), row, "wav", func(w io.Writer) error { _, err := w.Write(minute); return err }))
+	}
+}
+
+func BenchmarkPut(b *testing.B) {
+	s, err := Open(Options{Dir: b.TempDir()})
+	check(b, err)
+	defer s.Close()
+	b.SetParallelism(16)
+	b.RunParallel(func(pb *testing.PB) {
+		for i := 0; pb.Next(); i++ {
+			check(b, s.Catalog.Put(b.Context(), rowNo(i)))
+		}
+	})
+}
+
+func BenchmarkFind(b *testing.B) {
+	s := openStore(b, b.TempDir(), System{})
+	const rows = 20_000
+	_, err := s.bolt.Rebuild(b.Context(), func(yield func(*Row, error) bool) {
+		for i := range rows {
+			if !yield(rowNo(i), nil) {
+				return
+			}
+		}
+	})
+	check(b, err)
+	for name, q := range map[string]Query{
+		"newest":  {Limit: 50},
+		"exact":   {Number: "0105550777", Limit: 50},
+		"prefix":  {Number: "0105550*", Limit: 50},
+		"suffix":  {Number: "*0777", Limit: 50},
+		"between": {Since: noon.AddDate(0, 0, 1), Until: noon.AddDate(0, 0, 2), Limit: 50},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				for _, err := range s.Catalog.Find(b.Context(), q) {
+					check(b, err)
+				}
+			}
+		})
+	}
+}
