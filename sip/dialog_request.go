@@ -359,8 +359,8 @@ func (d *dialog) next() time.Time {
 	if d.out != nil {
 		sooner(d.out.resend)
 		sooner(d.out.giveUp)
-	} else if len(d.waiting) > 0 {
-		sooner(d.waiting[0].retry)
+	} else if len(d.waiting) > 0 && len(d.unacked) == 0 && d.offering == nil {
+		sooner(d.waiting[0].retry) // before that something else must happen first
 	}
 	sooner(d.timer.refresh)
 	sooner(d.timer.expire)

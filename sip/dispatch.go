@@ -43,9 +43,7 @@ func (s *serverState) refuseUnread(f *flow, m *Message, err error) {
 	stampVia(m, f.remote)
 	tx := &serverTx{req: m, flow: f, tag: token(10)}
 	wire := tx.response(status, err.Error()).bytes()
-	if sendErr := f.write(wire, replyAddress(m, f.remote)); sendErr != nil {
-		s.log.Debug("response not sent", "src", f.source.Name, "err", sendErr)
-	}
+	s.put(f, wire, replyAddress(m, f.remote))
 }
 
 func (s *serverState) takeRequest(f *flow, m *Message) {
@@ -272,18 +270,22 @@ func (s *serverState) repeat(tx *serverTx) {
 	s.put(tx.flow, wire, replyAddress(tx.req, tx.flow.remote))
 }
 
-func (s *serverState) put(f *flow, wire []byte, to netip.AddrPort) {
-	if err := f.write(wire, to); err != nil {
+func (s *serverState) put(f *flow, wire []byte, to netip.AddrPort) *flow {
+	used, err := f.write(wire, to)
+	if err != nil {
 		s.log.Debug("message not sent", "src", f.source.Name, "err", err)
 	}
+	return used
 }
 
-// request sends a request of ours along the SRC's connection, or to the next hop.
-func (s *serverState) request(f *flow, m *Message, again bool) {
-	if again && f.stream != nil {
-		return
+// request sends a request of ours along the SRC's connection, or to the next
+// hop, and returns the flow it took. What was sent before is sent again only
+// where TCP does not: over UDP, and when the connection was lost with it.
+func (s *serverState) request(f *flow, m *Message, again bool) *flow {
+	if again && f.stream != nil && !f.stream.gone.Load() {
+		return f
 	}
-	s.put(f, m.bytes(), nextHop(m, f.remote))
+	return s.put(f, m.bytes(), nextHop(m, f.remote))
 }
 
 // nextHop is where a request of ours goes (RFC 3261 section 8.1.2): the first

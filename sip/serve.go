@@ -126,7 +126,7 @@ func (srv *Server) Close(ctx context.Context) error {
 		c()
 	}
 	for c := range s.streams {
-		c.conn.Close()
+		c.close()
 	}
 	close(s.stopClock)
 	s.mu.Unlock()
@@ -248,7 +248,7 @@ func (s *serverState) adopt(c *stream, network string) bool {
 	go func() {
 		defer s.readers.Done()
 		s.serveStream(c, network, peer)
-		c.conn.Close()
+		c.close()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.streams, c)

@@ -245,7 +245,7 @@ func (s *Session) perform(actions []any) {
 		case repeat:
 			s.srv.repeat(a.tx)
 		case send:
-			s.srv.request(s.flow, a.req, a.again)
+			s.flow = s.srv.request(s.flow, a.req, a.again)
 		case deliver:
 			a.offer.reply = unheard{}
 			if a.ex != nil {

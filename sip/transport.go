@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -45,20 +46,23 @@ func (f *flow) via() string {
 }
 
 // write sends to the peer: over UDP to the address given, over a stream along
-// the connection it came on or, when that is gone, along a new one.
-func (f *flow) write(wire []byte, to netip.AddrPort) error {
+// the connection it came on or, when that is gone, along a new one. It returns
+// the flow to use from then on.
+func (f *flow) write(wire []byte, to netip.AddrPort) (*flow, error) {
 	if f.stream == nil {
 		_, err := f.packets.WriteTo(wire, net.UDPAddrFromAddrPort(to))
-		return err
+		return f, err
 	}
-	if f.stream.write(wire) == nil {
-		return nil
+	if !f.stream.gone.Load() && f.stream.write(wire) == nil {
+		return f, nil
 	}
 	fresh, err := f.dialer(f.network, to)
 	if err != nil {
-		return err
+		return f, err
 	}
-	return fresh.write(wire)
+	again := *f
+	again.stream = fresh
+	return &again, fresh.write(wire)
 }
 
 // Limits in time and number of stream connections.
@@ -76,6 +80,7 @@ const (
 // writes are serialised by mu.
 type stream struct {
 	conn net.Conn
+	gone atomic.Bool
 	mu   sync.Mutex // guards writing to conn
 }
 
@@ -85,10 +90,14 @@ func (c *stream) write(wire []byte) error {
 	c.conn.SetWriteDeadline(time.Now().Add(writeWait))
 	_, err := c.conn.Write(wire)
 	if err != nil {
-		// Half a message may be out: nothing sensible can follow it.
-		c.conn.Close()
+		c.close() // half a message may be out: nothing sensible can follow it
 	}
 	return err
+}
+
+func (c *stream) close() {
+	c.gone.Store(true)
+	c.conn.Close()
 }
 
 // readStream frames messages until the connection ends, the peer breaks the
