@@ -54,9 +54,9 @@ type search struct {
 	since  []byte // a point before this ends it
 	done   bool
 
-	// Either one range of an index, which is in time order,
-	bucket string
-	prefix []byte
+	// Either ranges of an index, each in order of time and merged,
+	bucket   string
+	prefixes [][]byte
 	// or points that were collected from several and sorted, newest first.
 	points []point
 	listed bool
@@ -111,19 +111,22 @@ func (b *Bolt) plan(ctx context.Context, s *search) error {
 	case s.q.ID != "":
 		return b.collect(ctx, s, rowBucket, s.q.ID)
 	case s.q.CS != "":
-		s.bucket, s.prefix = sessionBucket, textKey(clean(s.q.CS), "")
+		s.bucket, s.prefixes = sessionBucket, [][]byte{textKey(clean(s.q.CS), "")}
 	case number != "" && pattern == exactNumber:
-		s.bucket, s.prefix = numberBucket, textKey(clean(number), "")
+		s.bucket, s.prefixes = numberBucket, [][]byte{textKey(clean(number), "")}
 	case pattern == prefixNumber:
 		return b.collect(ctx, s, numberBucket, clean(strings.TrimSuffix(number, "*")))
 	case pattern == suffixNumber:
 		return b.collect(ctx, s, reversedBucket, clean(reversed(strings.TrimPrefix(number, "*"))))
 	case s.q.Extension != "":
-		s.bucket, s.prefix = extensionBucket, textKey(clean(s.q.Extension), "")
-	case len(s.q.States) == 1:
-		s.bucket, s.prefix = stateBucket, textKey(clean(string(s.q.States[0])), "")
+		s.bucket, s.prefixes = extensionBucket, [][]byte{textKey(clean(s.q.Extension), "")}
+	case len(s.q.States) > 0:
+		s.bucket = stateBucket
+		for _, state := range slices.Compact(slices.Sorted(slices.Values(s.q.States))) {
+			s.prefixes = append(s.prefixes, textKey(clean(string(state)), ""))
+		}
 	default:
-		s.bucket = timeBucket
+		s.bucket, s.prefixes = timeBucket, [][]byte{nil}
 	}
 	return nil
 }
@@ -220,27 +223,49 @@ func (s *search) next(root *bbolt.Bucket) iter.Seq[point] {
 			}
 			return
 		}
-		before := s.before
-		if before == nil {
-			before = bytes.Repeat([]byte{0xff}, pointSize+1)
+		var heads []*head
+		for _, prefix := range s.prefixes {
+			h := &head{cursor: root.Bucket([]byte(s.bucket)).Cursor(), prefix: prefix}
+			h.seek(s.before)
+			heads = append(heads, h)
 		}
-		c := root.Bucket([]byte(s.bucket)).Cursor()
-		k, _ := c.Seek(slices.Concat(s.prefix, before))
-		if k == nil {
-			k, _ = c.Last()
-		} else {
-			k, _ = c.Prev()
-		}
-		for ; k != nil && bytes.HasPrefix(k, s.prefix); k, _ = c.Prev() {
-			p := point(k[len(s.prefix):])
-			if !s.wants(p) {
+		for {
+			newest := slices.MaxFunc(heads, func(a, b *head) int { return strings.Compare(string(a.at), string(b.at)) })
+			if !s.wants(newest.at) {
 				return
 			}
-			s.before = []byte(p)
-			if !yield(p) {
+			s.before = []byte(newest.at)
+			if !yield(newest.at) {
 				return
 			}
+			newest.take(newest.cursor.Prev())
 		}
+	}
+}
+
+// head goes through one range of an index, newest first.
+type head struct {
+	cursor *bbolt.Cursor
+	prefix []byte
+	at     point // "" when there is no other
+}
+
+// seek goes to the last point before the given one; nil: to the last of all.
+func (h *head) seek(before []byte) {
+	if before == nil {
+		before = bytes.Repeat([]byte{0xff}, pointSize+1)
+	}
+	if k, _ := h.cursor.Seek(slices.Concat(h.prefix, before)); k == nil {
+		h.take(h.cursor.Last())
+	} else {
+		h.take(h.cursor.Prev())
+	}
+}
+
+func (h *head) take(k, _ []byte) {
+	h.at = ""
+	if bytes.HasPrefix(k, h.prefix) {
+		h.at = point(k[len(h.prefix):])
 	}
 }
 

@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // State is where a recording stands in its life.
 type State string
@@ -45,6 +48,32 @@ type Row struct {
 	Format    string            `json:"format,omitempty"` // e.g. "wav pcmu 8000 Hz 2 ch"
 	Vendor    map[string]string `json:"vendor,omitempty"` // correlation ids and extension data
 	Decisions []Decision        `json:"decisions,omitempty"`
+}
+
+// MarshalJSON writes a list that is nil as an empty one: who reads the JSON
+// finds a list wherever the contract says so. A struct that embeds a Row
+// would inherit this and lose its other fields: give the Row a name there.
+func (r Row) MarshalJSON() ([]byte, error) {
+	orEmpty(&r.Participants)
+	orEmpty(&r.Segments)
+	orEmpty(&r.Streams)
+	orEmpty(&r.Keys)
+	orEmpty(&r.Notes)
+	type plain Row // without this method
+	return json.Marshal(plain(r))
+}
+
+// MarshalJSON is like that of Row.
+func (s Stream) MarshalJSON() ([]byte, error) {
+	orEmpty(&s.Gaps)
+	type plain Stream
+	return json.Marshal(plain(s))
+}
+
+func orEmpty[T any](list *[]T) {
+	if *list == nil {
+		*list = []T{}
+	}
 }
 
 // Participant is one party, when it was there (RFC 3339; zero Left: to the end).
