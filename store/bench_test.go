@@ -91,3 +91,12 @@ func BenchmarkFind(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkPutAlone(b *testing.B) {
+	s, err := Open(Options{Dir: b.TempDir()})
+	check(b, err)
+	defer s.Close()
+	for i := 0; b.Loop(); i++ {
+		check(b, s.Catalog.Put(b.Context(), rowNo(i)))
+	}
+}

@@ -68,6 +68,8 @@ func openDB(path string, unsynced bool) (*bbolt.DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A call's answer may wait for its row: not for company longer than this.
+	db.MaxBatchDelay = 2 * time.Millisecond
 	if err := guard(func() error { return upToDate(db) }); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

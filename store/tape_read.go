@@ -89,7 +89,7 @@ func (s *Store) tapeKey(id string) (key []byte, size int64, err error) {
 	}
 	f, err := os.Open(s.tapePath(id))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, fmt.Errorf("tape %s: %w", id, ErrNotFound)
+		return nil, 0, fmt.Errorf("tape %s: %w: %w", id, ErrNotFound, err)
 	}
 	if err != nil {
 		return nil, 0, err
