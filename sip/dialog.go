@@ -45,6 +45,9 @@ type dialog struct {
 	actions []any
 }
 
+// maxExchanges is how many requests may wait for the handler's answer.
+const maxExchanges = 32
+
 type dialogState int
 
 const (
@@ -159,6 +162,10 @@ func (d *dialog) acceptable(tx *serverTx) bool {
 // offer reads a request's body and hands it on; a body that cannot be answered
 // is refused and changes nothing (RFC 3261 section 14.2).
 func (d *dialog) offer(now time.Time, tx *serverTx) {
+	if len(d.exchanges) >= maxExchanges {
+		d.refuse(tx, 500, "")
+		return
+	}
 	c, err := tx.req.content()
 	if err != nil {
 		d.refuse(tx, bodyStatus(err), err.Error())

@@ -64,7 +64,7 @@ func (s *serverState) takeRequest(f *flow, m *Message) {
 	}
 	var merged *serverTx
 	if m.Method != "ACK" {
-		merged = s.table.open(tx)
+		merged = s.table.open(time.Now(), tx)
 	}
 	s.mu.Unlock()
 	switch {
@@ -87,7 +87,12 @@ func (s *serverState) within(tx *serverTx) {
 	d := s.find(dialogKey{m.CallID, m.ToTag, m.FromTag})
 	switch {
 	case d != nil:
-		d.post(tx)
+		if !d.post(tx) {
+			// Lost, as on the network: the repetition comes as new.
+			s.mu.Lock()
+			s.table.forget(tx)
+			s.mu.Unlock()
+		}
 	case m.Method != "ACK":
 		s.reply(tx, tx.response(481, ""))
 	}
@@ -285,7 +290,11 @@ func (s *serverState) request(f *flow, m *Message, again bool) *flow {
 	if again && f.stream != nil && !f.stream.gone.Load() {
 		return f
 	}
-	return s.put(f, m.bytes(), nextHop(m, f.remote))
+	to := nextHop(m, f.remote)
+	if to.Addr() != f.remote.Addr() && len(s.admit(to.Addr())) == 0 {
+		to = f.remote // nobody makes us send to strangers
+	}
+	return s.put(f, m.bytes(), to)
 }
 
 // nextHop is where a request of ours goes (RFC 3261 section 8.1.2): the first

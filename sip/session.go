@@ -258,10 +258,12 @@ func (s *Session) perform(actions []any) {
 	}
 }
 
-// post puts a message into the mailbox without ever waiting.
-func (s *Session) post(in any) {
+// post puts a message into the mailbox without ever waiting; false: it was full.
+func (s *Session) post(in any) bool {
 	select {
 	case s.inbox <- in:
+		return true
 	default:
+		return false
 	}
 }

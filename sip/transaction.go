@@ -12,6 +12,10 @@ const (
 	t1      = 500 * time.Millisecond
 	t2      = 4 * time.Second
 	timeout = 64 * t1 // timers B, F, H, J and L
+
+	// unanswered is when a request that nobody answered is forgotten, so that
+	// nothing stays for ever.
+	unanswered = 10 * time.Minute
 )
 
 // serverTx is one request from an SRC and what it was answered
@@ -28,7 +32,7 @@ type serverTx struct {
 	status   int
 	resend   time.Time     // timer G; zero: none
 	interval time.Duration // of timer G
-	expire   time.Time     // when the table forgets it; zero: not yet answered
+	expire   time.Time     // when the table forgets it
 	index    int           // in the heap
 }
 
@@ -74,9 +78,10 @@ func mergeKey(m *Message) string {
 
 // open enters a new transaction. other is another transaction of the same
 // INVITE that came by another way (RFC 3261 section 8.2.2.2), nil mostly.
-func (t *txTable) open(tx *serverTx) (other *serverTx) {
+func (t *txTable) open(now time.Time, tx *serverTx) (other *serverTx) {
 	t.byKey[tx.key] = tx
-	tx.index = -1
+	tx.index, tx.expire = -1, now.Add(unanswered)
+	t.schedule(tx)
 	if tx.req.Method != "INVITE" || tx.req.ToTag != "" {
 		return nil
 	}
@@ -126,7 +131,6 @@ func (t *txTable) tick(now time.Time) (again []*serverTx, next time.Time) {
 			return again, due
 		}
 		if !tx.expire.After(now) {
-			heap.Pop(&t.queue)
 			t.forget(tx)
 			continue
 		}
@@ -139,6 +143,9 @@ func (t *txTable) tick(now time.Time) (again []*serverTx, next time.Time) {
 }
 
 func (t *txTable) forget(tx *serverTx) {
+	if tx.index >= 0 {
+		heap.Remove(&t.queue, tx.index)
+	}
 	delete(t.byKey, tx.key)
 	if key := mergeKey(tx.req); t.merged[key] == tx {
 		delete(t.merged, key)
