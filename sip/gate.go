@@ -112,8 +112,8 @@ func readHead(head []byte) (*Message, error) {
 		} else {
 			bareLF = true
 		}
-		if j := bytes.IndexFunc(line, isControl); j >= 0 {
-			return m, refuse(400, "control character 0x%02x in a header", line[j])
+		if c, found := strayControl(line); found {
+			return m, refuse(400, "control character 0x%02x in a header", c)
 		}
 		switch {
 		case first:
@@ -146,7 +146,16 @@ func readHead(head []byte) (*Message, error) {
 	return m, startErr
 }
 
-func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+// strayControl finds a control character that no backslash escapes, as one in a
+// quoted string may be (RFC 4475 section 3.1.1.2). A bare CR is never good.
+func strayControl(line []byte) (byte, bool) {
+	for i, c := range line {
+		if (c < ' ' && c != '\t' || c == 0x7f) && (c == '\r' || i == 0 || line[i-1] != '\\') {
+			return c, true
+		}
+	}
+	return 0, false
+}
 
 func isToken(s string) bool {
 	for i := 0; i < len(s); i++ {
@@ -257,8 +266,8 @@ func (m *Message) check() error {
 			seen[name] = true
 		}
 	}
-	if len(m.CallID) > maxCallID {
-		return refuse(400, "a Call-ID of more than %d bytes", maxCallID)
+	if len(m.CallID) > maxCallID || strings.ContainsFunc(m.CallID, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+		return refuse(400, "a Call-ID of more than %d bytes or with control characters", maxCallID)
 	}
 	fields := strings.Fields(m.header("CSeq"))
 	if len(fields) != 2 || fields[1] != m.Method {
