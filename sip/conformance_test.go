@@ -1,0 +1,74 @@
+package sip
+
+import (
+	"bufio"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// demanded are the rows with level MUST or FIELD that the list must hold.
+const demanded = `
+A01 A02 A03 A04 A05 A07 A10 A12
+B13 B15 B17
+C03 C08 C12 C16 C17
+H01 H04 H05 H06 H07 H08 H09 H11 H12 H13 H14 H15 H16 H17 H18 H19 H22 H24
+I01 I02 I06
+J01 J02`
+
+var (
+	rowLine  = regexp.MustCompile(`^([A-K]\d\d)  (-  \S.*|Test\w+(?:, Test\w+)*(?:  .*)?)$`)
+	testFunc = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+)
+
+func TestConformanceListIsWhole(t *testing.T) {
+	written := map[string]bool{}
+	err := filepath.WalkDir("..", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		for _, m := range testFunc.FindAllSubmatch(source, -1) {
+			written[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open("../testdata/conformance.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows := map[string]bool{}
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		line := strings.TrimRight(lines.Text(), " ")
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		m := rowLine.FindStringSubmatch(line)
+		if m == nil {
+			t.Errorf("not a row: %s", line)
+			continue
+		}
+		if rows[m[1]] {
+			t.Errorf("%s stands there twice", m[1])
+		}
+		rows[m[1]] = true
+		tests, _, _ := strings.Cut(m[2], "  ")
+		for _, name := range strings.Split(tests, ", ") {
+			if name != "-" && !written[name] {
+				t.Errorf("%s names %s, which does not exist", m[1], name)
+			}
+		}
+	}
+	for _, id := range strings.Fields(demanded) {
+		if !rows[id] {
+			t.Errorf("%s is missing", id)
+		}
+	}
+}
