@@ -1,0 +1,53 @@
+GO      ?= go
+ARGS    ?=
+PKGS    ?= ./...
+# The race detector needs a C compiler.
+CC_HERE := $(shell command -v $${CC:-cc} 2>/dev/null || command -v gcc 2>/dev/null)
+RACE    := $(if $(CC_HERE),-race,)
+FUZZTIME ?= 30s
+
+.PHONY: help build demo test e2e lint fuzz bench golden cover clean
+
+help: ## print this list
+	@grep -E '^[a-z0-9]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 10
+
+build: ## bin/siprecd, static
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/siprecd ./cmd/siprecd
+
+demo: build ## record three calls on loopback into ./demo-data (ARGS=--once ends by itself)
+	./bin/siprecd demo --data ./demo-data $(ARGS)
+
+test: ## every test that needs nothing but Go
+	@$(if $(RACE),:,echo "no C compiler: the race detector is left out")
+	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -timeout 280s $(PKGS)
+
+e2e: build ## tests with real outside programs; installs them with apt when missing
+	@for p in sipp:sip-tester tshark:tshark sox:sox; do \
+	  command -v $${p%%:*} >/dev/null || missing="$$missing $${p##*:}"; done; \
+	if [ -n "$$missing" ]; then \
+	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  $$SUDO apt-get update -q && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -q $$missing; fi
+	$(GO) test -tags e2e -count=1 -timeout 20m -v ./cmd/siprecd/e2e
+
+lint: ## gofmt, vet, staticcheck
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not gofmt-ed: $$bad"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@for f in $$(grep -rlE '^func Fuzz' --include=*_test.go .); do \
+	  for t in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' $$f | cut -c6-); do \
+	    echo "== $$(dirname $$f) $$t"; \
+	    $(GO) test $$(dirname $$f) -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) || exit 1; done; done
+
+bench: ## measure the receiver, the whole path, rendering and the store
+	$(GO) test -run '^$$' -bench . -benchmem ./media ./store ./cmd/siprecd/...
+
+golden: ## rewrite the golden files, and only those
+	$(GO) test ./... -update
+
+cover: ## coverage by package
+	$(GO) test -cover ./...
+
+clean: ## remove what the other targets made
+	rm -rf bin demo-data
