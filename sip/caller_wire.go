@@ -169,9 +169,7 @@ func (c *Caller) adopt(conn net.Conn, remote netip.AddrPort) (*callerStream, err
 			defer s.mu.Unlock()
 			delete(s.streams, remote)
 		}()
-		if err := c.readStream(stream); err != nil {
-			c.log().Debug("a SIP connection ended", "error", err)
-		}
+		c.log().Debug("a SIP connection ended", "error", c.readStream(stream))
 	})
 	return stream, nil
 }
@@ -216,6 +214,7 @@ func (c *Caller) readPackets() {
 	}
 }
 
+// readStream reads messages until the connection ends, and returns why.
 func (c *Caller) readStream(s *callerStream) error {
 	p := streamPath(s)
 	var pending []byte

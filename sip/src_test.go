@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -47,7 +46,6 @@ type src struct {
 // served is a Server under test and what its handler saw.
 type served struct {
 	*Server
-	mu     sync.Mutex
 	ends   chan error
 	offers chan *Offer
 	live   chan *Session
