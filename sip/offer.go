@@ -52,6 +52,8 @@ type Description struct {
 	Version uint64 // sess-version of o=
 	Lines   []Line
 	Notes   []string
+
+	timing string // t= line, which an answer repeats
 }
 
 // Line is one m= line as offered.
@@ -61,14 +63,19 @@ type Line struct {
 	Proto     string         // "RTP/AVP", "RTP/SAVP", ...
 	Label     string         // a=label (RFC 4574), "" when absent
 	Addr      netip.AddrPort // where the SRC's media comes from: c= and m= port; invalid Addr when c= is a host name
-	RTCP      netip.AddrPort
-	Mux       bool      // a=rtcp-mux
-	Direction Direction // effective: c=0.0.0.0 makes it inactive, absence sendrecv
-	Codecs    []Codec   // in the offer's order
+	RTCP      netip.AddrPort // where its RTCP comes from: a=rtcp, else by Mux the same port or the next
+	Mux       bool           // a=rtcp-mux
+	Direction Direction      // effective: c=0.0.0.0 makes it inactive, absence sendrecv
+	Codecs    []Codec        // in the offer's order
 	Ptime     time.Duration
 	Content   string   // a=content
 	Crypto    []string // a=crypto values, never logged
+
+	formats []format // as listed in the m= line, also those that Codecs leaves out
 }
+
+// format is one format of an m= line as written.
+type format struct{ listed, name string } // name: of its rtpmap, "" without one
 
 // Codec is one payload format of a line.
 type Codec struct {
