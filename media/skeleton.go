@@ -6,48 +6,6 @@ import (
 	"time"
 )
 
-// Path is the way of one RS's packets from arrival to tape: source lock, keys,
-// gate. It is synchronous and has no goroutine; a Receiver drives it live, a
-// capture drives it in replay. Safe for concurrent use; its lock is the call's
-// own.
-type Path struct{}
-
-// NewPath makes a Path.
-func NewPath(c PathConfig) *Path { panic("unbuilt") }
-
-// SetLine tells what line i is from at on, and puts it on the tape.
-func (p *Path) SetLine(i int, at int64, s LineSpec) { panic("unbuilt") }
-
-// SetMode applies a decision. Full opens the gate, off shuts it, selective
-// shuts it unless the start key had already been pressed under selective.
-func (p *Path) SetMode(at int64, m Mode, why string) { panic("unbuilt") }
-
-// Packet takes one datagram that arrived on line i. b may be changed and is not
-// kept. Packets of one RS come in order of at.
-func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte) { panic("unbuilt") }
-
-// Press takes a key that came by signalling ("info") or from a detector.
-func (p *Path) Press(i int, at int64, digit byte, via string) { panic("unbuilt") }
-
-// KernelDrops adds n packets the kernel dropped on line i.
-func (p *Path) KernelDrops(i int, n int64) { panic("unbuilt") }
-
-// Append puts a record of the driver's own on the tape, in order with the rest.
-func (p *Path) Append(kind Kind, at int64, line uint16, data []byte) { panic("unbuilt") }
-
-// Flush ends a batch: the sink is flushed. It returns the sink's first error.
-func (p *Path) Flush() error { panic("unbuilt") }
-
-// Counts returns what was counted so far, by line.
-func (p *Path) Counts() []LineCounts { panic("unbuilt") }
-
-// Open reports whether the gate is open.
-func (p *Path) Open() bool { panic("unbuilt") }
-
-// Finish writes KindCounts and KindEnd and flushes. Later packets are
-// forgotten.
-func (p *Path) Finish(at int64) error { panic("unbuilt") }
-
 // Receiver owns the RTP sockets of every live RS.
 type Receiver struct{}
 

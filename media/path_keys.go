@@ -1,0 +1,196 @@
+package media
+
+import "encoding/binary"
+
+const (
+	digits       = "0123456789*#ABCD" // RFC 4733 3.2, events 0 to 15
+	blanked      = 0xFF               // the event of a digit that is none of ours to keep
+	digitTimeout = 5 * nsPerSec       // between the digits of a command
+	viaWindow    = nsPerSec           // in which another way repeats the same key
+)
+
+// keypad is what was pressed on one line.
+type keypad struct {
+	pending string // what of a command has been pressed: the beginning of start or stop
+	at      int64  // of the last digit
+	events  [16]keyEvent
+	next    int // of events, to be overwritten
+	// repeats counts, by digit and way, presses already known by another way.
+	repeats [len(digits)][4]repeat
+}
+
+// keyEvent is one RFC 4733 event: one SSRC, timestamp and code, in as many
+// packets as it takes.
+type keyEvent struct {
+	used     bool
+	pressed  bool // it has counted as a key
+	blank    bool
+	ended    bool
+	code     uint8
+	ssrc     uint32
+	stamp    uint32
+	duration uint16
+}
+
+type repeat struct {
+	n     int
+	until int64
+}
+
+// events reads a telephone-event payload, several events one after the other
+// (RFC 4733 2.5.1.5), counts new keys and blanks what is not to be kept.
+func (p *Path) events(l *line, i int, at int64, ssrc, stamp uint32, b []byte) {
+	for ; len(b) >= 4; b = b[4:] {
+		duration := binary.BigEndian.Uint16(b[2:])
+		if b[0] < uint8(len(digits)) {
+			e := p.event(l, at, ssrc, stamp, b[0], duration)
+			e.duration = max(e.duration, duration)
+			e.ended = e.ended || b[1]&0x80 != 0
+			if duration != 0 && !e.pressed {
+				e.pressed = true
+				p.press(l, i, at, digits[b[0]], "rfc4733")
+			}
+			if e.blank {
+				b[0] = blanked
+			}
+		}
+		stamp += uint32(duration)
+	}
+	if len(b) > 0 { // half an event tells its digit too
+		b[0] = blanked
+	}
+}
+
+// event finds the event a report belongs to, or begins it. Whether its digit is
+// kept is decided when it begins, for all its packets.
+func (p *Path) event(l *line, at int64, ssrc, stamp uint32, code uint8, duration uint16) *keyEvent {
+	k := &l.keys
+	for j := range k.events {
+		e := &k.events[j]
+		if !e.used || e.ssrc != ssrc || e.code != code {
+			continue
+		}
+		if e.stamp == stamp {
+			return e
+		}
+		// A key held for longer than a duration can tell goes on in a
+		// segment that begins where the last one ended (RFC 4733 2.5.1.3).
+		if e.duration == 0xFFFF && !e.ended && stamp == e.stamp+0xFFFF {
+			e.stamp, e.duration = stamp, duration
+			return e
+		}
+	}
+	e := &k.events[k.next]
+	k.next = (k.next + 1) % len(k.events)
+	*e = keyEvent{used: true, code: code, ssrc: ssrc, stamp: stamp}
+	e.blank = p.extend(k.waiting(at), digits[code]) == ""
+	return e
+}
+
+// redundant reads the telephone-events among the blocks of an RFC 2198 payload.
+func (p *Path) redundant(l *line, i int, at int64, h rtpPacket) {
+	headers := 0
+	for headers < len(h.payload) && h.payload[headers]&0x80 != 0 {
+		headers += 4
+	}
+	if headers >= len(h.payload) {
+		return
+	}
+	blocks := h.payload[headers+1:]
+	for j := 0; j < headers; j += 4 {
+		word := binary.BigEndian.Uint32(h.payload[j:])
+		length := int(word & 0x3ff)
+		if length > len(blocks) {
+			return
+		}
+		if f := l.format(uint8(word>>24) & 0x7f); f != nil && f.Name == "TELEPHONE-EVENT" {
+			p.events(l, i, at, h.ssrc, h.timestamp-(word>>10&0x3fff), blocks[:length:length])
+		}
+		blocks = blocks[length:]
+	}
+	if f := l.format(h.payload[headers]); f != nil && f.Name == "TELEPHONE-EVENT" {
+		p.events(l, i, at, h.ssrc, h.timestamp, blocks)
+	}
+}
+
+// press takes one key of line i, however it came. The same key by another way
+// within a second is the same key.
+func (p *Path) press(l *line, i int, at int64, digit byte, via string) {
+	d := digitIndex(digit)
+	if d < 0 {
+		return
+	}
+	k := &l.keys
+	way := viaIndex(via)
+	if r := &k.repeats[d][way]; r.n > 0 && at <= r.until {
+		r.n--
+		return
+	}
+	for other := range k.repeats[d] {
+		r := &k.repeats[d][other]
+		if at > r.until {
+			r.n = 0
+		}
+		if other != way {
+			r.n, r.until = r.n+1, at+viaWindow
+		} else {
+			r.n = 0
+		}
+	}
+	k.pending = p.extend(k.waiting(at), digit)
+	k.at = at
+	if command := k.pending; command != "" && (command == p.start || command == p.stop) {
+		k.pending = ""
+		p.command(l, i, at, command, via)
+	}
+}
+
+// waiting returns the part of a command pressed so far, unless it is too old.
+func (k *keypad) waiting(at int64) string {
+	if at-k.at > digitTimeout {
+		return ""
+	}
+	return k.pending
+}
+
+// extend returns the longest end of pending and digit that begins a command;
+// "" if there is none.
+func (p *Path) extend(pending string, digit byte) string {
+	for from := 0; from <= len(pending); from++ {
+		for _, command := range [...]string{p.start, p.stop} {
+			n := len(pending) - from
+			if len(command) > n && command[:n] == pending[from:] && command[n] == digit {
+				return command[:n+1]
+			}
+		}
+	}
+	return ""
+}
+
+func digitIndex(d byte) int {
+	for i := range len(digits) {
+		if digits[i] == d {
+			return i
+		}
+	}
+	return -1
+}
+
+func upperDigit(d byte) byte {
+	if d >= 'a' && d <= 'd' {
+		return d - 'a' + 'A'
+	}
+	return d
+}
+
+func viaIndex(via string) int {
+	switch via {
+	case "rfc4733":
+		return 0
+	case "info":
+		return 1
+	case "inband":
+		return 2
+	}
+	return 3
+}

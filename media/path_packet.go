@@ -1,0 +1,130 @@
+package media
+
+import "net/netip"
+
+const (
+	packetTime = int64(20_000_000) // ns of audio in a packet whose codec we do not know
+	nsPerSec   = int64(1_000_000_000)
+)
+
+// Packet takes one datagram that arrived on line i. b may be changed and is not
+// kept. Packets of one RS come in order of at.
+func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.line(i)
+	if l == nil || p.finished {
+		return
+	}
+	p.sayGate(at)
+	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+	if rtcp || looksRTCP(b) {
+		p.rtcp(l, i, at, from, b)
+		return
+	}
+	if !l.source.admits(from) || !l.rate.allows(at) {
+		l.counts.Refused++
+		return
+	}
+	h, ok := parseRTP(b)
+	if !ok {
+		l.counts.Refused++
+		return
+	}
+	use := l.use(h)
+	if use == payloadUnknown || !l.ssrcs.admits(h.ssrc, at) {
+		l.counts.Refused++
+		return
+	}
+	l.source.lock(from)
+	l.counts.Received++
+	l.last = at
+
+	length := int64(0)
+	switch use {
+	case payloadEvents:
+		p.events(l, i, at, h.ssrc, h.timestamp, h.payload)
+	case payloadRedundant:
+		p.redundant(l, i, at, h)
+		length = packetTime
+	default:
+		length = l.length(h)
+	}
+	if p.gate.passes(at, length) {
+		l.counts.Kept++
+		p.append(KindPacket, at, i, b)
+	}
+}
+
+func (p *Path) rtcp(l *line, i int, at int64, from netip.AddrPort, b []byte) {
+	if !l.source.admitsRTCP(from.Addr()) || !l.rate.allows(at) || !validRTCP(b) {
+		l.counts.Refused++
+		return
+	}
+	l.counts.RTCP++
+	if p.gate.passes(at, 0) {
+		p.append(KindRTCP, at, i, b)
+	}
+}
+
+// payloadUse is what the path does with a payload type.
+type payloadUse uint8
+
+const (
+	payloadUnknown payloadUse = iota
+	payloadAudio
+	payloadEvents
+	payloadRedundant // RFC 2198
+)
+
+// use looks a packet's payload type up. SRCs send telephone-events on types
+// they never negotiated, and a 4-byte payload of a dynamic type is nothing
+// else. A line without formats refuses none.
+func (l *line) use(h rtpPacket) payloadUse {
+	if f := l.format(h.payloadType); f != nil {
+		switch f.Name {
+		case "TELEPHONE-EVENT":
+			return payloadEvents
+		case "RED":
+			return payloadRedundant
+		}
+		return payloadAudio
+	}
+	if h.payloadType >= 96 && len(h.payload) == 4 {
+		return payloadEvents
+	}
+	if len(l.spec.Formats) == 0 {
+		return payloadAudio
+	}
+	return payloadUnknown
+}
+
+func (l *line) format(payloadType uint8) *Format {
+	for i := range l.spec.Formats {
+		if f := &l.spec.Formats[i]; f.Payload == payloadType {
+			return f
+		}
+	}
+	return nil
+}
+
+// length returns how many nanoseconds of audio a packet holds, so that the
+// time at which its first sample was spoken is known.
+func (l *line) length(h rtpPacket) int64 {
+	f := l.format(h.payloadType)
+	if f == nil {
+		return packetTime
+	}
+	clock, samples := int64(f.Clock), int64(len(h.payload))
+	switch f.Name {
+	case "PCMU", "PCMA":
+	case "L16":
+		samples /= int64(2 * max(f.Channels, 1))
+	default:
+		return packetTime
+	}
+	if clock <= 0 {
+		clock = 8000
+	}
+	return samples * nsPerSec / clock
+}
