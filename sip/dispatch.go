@@ -194,32 +194,45 @@ func (s *serverState) invite(tx *serverTx) {
 	s.open(tx)
 }
 
-// recording classifies an INVITE (RFC 7866 section 6.2). Many SRCs leave out
-// one sign or another; a source we were told about needs none.
+// recording classifies an INVITE (RFC 7866 section 6.2). A source we were told
+// about needs no sign of it.
 func (s *serverState) recording(tx *serverTx) bool {
-	m := tx.req
-	required, featured := false, false
+	if tx.flow.source.Strict {
+		return tx.req.option("Require", "siprec") && tx.req.featured()
+	}
+	return s.named() || tx.req.Recording()
+}
+
+// Recording reports whether an INVITE opens a recording session. Many SRCs
+// leave out one sign or another; any is enough.
+func (m *Message) Recording() bool {
 	for _, name := range []string{"Require", "Supported", "Proxy-Require"} {
 		for _, tag := range m.list(name) {
-			required = required || strings.HasSuffix(strings.ToLower(tag), "siprec")
+			if strings.HasSuffix(strings.ToLower(tag), "siprec") {
+				return true
+			}
 		}
 	}
+	body := bytes.ToLower(m.Body)
+	return m.featured() ||
+		bytes.Contains(body, []byte("rs-metadata")) || bytes.Contains(body, []byte("recording-session")) ||
+		strings.Contains(strings.ToLower(m.ContentType), "rs-metadata")
+}
+
+// featured reports whether a Contact says that its owner is an SRC.
+func (m *Message) featured() bool {
 	for _, c := range m.list("Contact") {
 		a := parseAddress(c)
 		u := parseURI(a.URI)
 		for _, tag := range []string{"+sip.src", "+sip-src", "src"} {
 			_, outside := a.Params[tag]
 			_, inside := u.params[tag]
-			featured = featured || outside || inside
+			if outside || inside {
+				return true
+			}
 		}
 	}
-	if tx.flow.source.Strict {
-		return m.option("Require", "siprec") && featured
-	}
-	body := bytes.ToLower(m.Body)
-	return required || featured || s.named() ||
-		bytes.Contains(body, []byte("rs-metadata")) || bytes.Contains(body, []byte("recording-session")) ||
-		strings.Contains(strings.ToLower(m.ContentType), "rs-metadata")
+	return false
 }
 
 // open starts an RS.
