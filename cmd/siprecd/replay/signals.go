@@ -20,7 +20,7 @@ type signal struct {
 }
 
 // startLine is the first line of a SIP message, at the beginning of a line.
-var startLine = regexp.MustCompile(`(?m)^(?:SIP/2\.0 [1-6][0-9][0-9]|[A-Z]{3,12} [^ \r\n]{1,2048} SIP/2\.0\r?$)`)
+var startLine = regexp.MustCompile(`(?m)^(?:SIP/2\.0 [1-6][0-9][0-9]|[A-Z]{3,12} [^ \r\n]+ SIP/2\.0\r?$)`)
 
 // Limits of what is kept of a stream.
 const (
