@@ -73,14 +73,6 @@ type Wire struct {
 // "element@attribute".
 type Extension struct{ Path, Value string }
 
-// Parse reads one document. It is as tolerant as srcs.md asks: notes say in
-// plain words what had to be guessed. err is non-nil only when nothing at all
-// could be understood. loc is the zone of zone-less times (nil: UTC).
-// Limits: no DTD, depth 16, 2,000 elements, 64 attributes, 256 KiB.
-func Parse(raw []byte, loc *time.Location) (doc *Document, notes []string, err error) {
-	panic("unbuilt")
-}
-
 // View is the metadata of one RS as it stands after all documents so far,
 // with its history. Its zero value is an empty view. It is not safe for
 // concurrent use.
@@ -101,29 +93,3 @@ type Party struct {
 	StatedLeave  time.Time
 	Sends, Recvs []string // labels of the RS's SDP it sends and receives now
 }
-
-// Apply merges doc, which arrived at, into the view. Complete documents replace
-// the current state, partial ones upsert (RFC 7865 section 8). It returns notes
-// on contradictions and guesses. labels are the a=label values of the RS's
-// current m-lines in order, used to tie streams to lines; where a stream cannot
-// be tied by label it is tied by order, with a note.
-func (v *View) Apply(doc *Document, at time.Time, labels []string) (notes []string) { panic("unbuilt") }
-
-// Parties returns every participant seen so far, in order of joining, present
-// ones and those who left. One who left and came back appears twice.
-func (v *View) Parties() []Party { panic("unbuilt") }
-
-// Senders returns the ids of the participants who send the line labelled label
-// now.
-func (v *View) Senders(label string) []string { panic("unbuilt") }
-
-// Sessions returns the CSs seen so far; one with a Stop is over.
-func (v *View) Sessions() []Session { panic("unbuilt") }
-
-// SnapshotRequest builds the requestsnapshot document (RFC 7865 section 7).
-func SnapshotRequest(reason string) []byte { panic("unbuilt") }
-
-// Encode writes doc as an RFC 7865 document, schema order, for an SRC.
-func Encode(doc *Document) []byte { panic("unbuilt") }
-
-type viewState struct{}
