@@ -10,10 +10,12 @@ import (
 )
 
 const (
-	maxSDP   = 64 << 10
-	maxLines = 64 // m= lines
-	maxClock = 1_000_000
-	maxPtime = 1000 // ms
+	maxSDP     = 64 << 10
+	maxLines   = 64  // m= lines
+	maxFormats = 128 // of a line: as many as there are payload numbers
+	maxClock   = 1_000_000
+	maxPtime   = 1000 // ms
+	maxNotes   = 64   // of one description
 )
 
 // staticCodecs are the payload numbers that need no rtpmap (RFC 3551 section 6).
@@ -95,7 +97,9 @@ type sdpMedia struct {
 }
 
 func (r *sdpReader) note(format string, args ...any) {
-	r.d.Notes = append(r.d.Notes, fmt.Sprintf(format, args...))
+	if len(r.d.Notes) < maxNotes {
+		r.d.Notes = append(r.d.Notes, fmt.Sprintf(format, args...))
+	}
 }
 
 // level takes a line that is no m= line.
@@ -204,12 +208,12 @@ func (r *sdpReader) line(m *sdpMedia) Line {
 // port. A line that cannot be read keeps its place and has port 0.
 func (r *sdpReader) mediaLine(l *Line, value string) (port uint16) {
 	fields := strings.Fields(value)
-	for len(fields) < 3 {
-		fields = append(fields, []string{"audio", "0", "RTP/AVP"}[len(fields)])
+	if n := len(fields); n < 3 {
+		fields = append(fields, []string{"audio", "0", "RTP/AVP"}[n:]...)
 		r.note("m-line %d is incomplete", l.Index+1)
 	}
 	l.Kind, l.Proto = strings.ToLower(fields[0]), fields[2]
-	for _, f := range fields[3:] {
+	for _, f := range fields[3:min(len(fields), 3+maxFormats)] {
 		if !slices.Contains(l.formats, format{listed: f}) {
 			l.formats = append(l.formats, format{listed: f})
 		}
