@@ -1,8 +1,30 @@
 package media
 
 import (
+	"cmp"
+	"errors"
 	"log/slog"
+	"net/netip"
+	"runtime"
+	"sync"
 	"time"
+)
+
+const (
+	defaultTick       = 100 * time.Millisecond
+	listeningTick     = 20 * time.Millisecond
+	defaultQuarantine = 5 * time.Second
+	defaultReadBuffer = 425_984
+
+	// maxDatagram is more than any RTP packet an Ethernet carries; what is
+	// longer is refused.
+	maxDatagram = 2048
+
+	// bytesPerPacket is what a short packet takes of a socket buffer, as the
+	// kernel counts.
+	bytesPerPacket = 832
+	shortestPacket = 20 * time.Millisecond
+	holdAtMost     = 2 * time.Second
 )
 
 // ReceiverConfig makes a Receiver.
@@ -14,4 +36,96 @@ type ReceiverConfig struct {
 	ReadBuffer       int           // SO_RCVBUF asked for, bytes; 0: 425,984
 	Portable         bool          // a goroutine per socket instead of the tick
 	Log              *slog.Logger
+}
+
+// Receiver owns the RTP sockets of every live RS. Its shards drain them; one RS
+// stays on one shard.
+type Receiver struct {
+	cfg    ReceiverConfig
+	ports  *portPool
+	shards []*shard
+	stamps socket // keeps the kernel stamping packets between calls; nil when portable
+
+	mu     sync.Mutex // guards next and closed
+	next   int        // shard of the next Intake
+	closed bool
+
+	// spare drains for whoever calls Drain or Close, so that the shards'
+	// threads share nothing with them but the one Intake.
+	spareMu sync.Mutex
+	spare   *drainer
+}
+
+var errReceiverClosed = errors.New("the receiver of rtp is closed")
+
+// NewReceiver starts the shards.
+func NewReceiver(c ReceiverConfig) (*Receiver, error) {
+	c.Shards = cmp.Or(max(c.Shards, 0), max(1, min(2, runtime.NumCPU()-1)))
+	c.Tick = cmp.Or(c.Tick, defaultTick)
+	c.Quarantine = cmp.Or(c.Quarantine, defaultQuarantine)
+	c.ReadBuffer = cmp.Or(c.ReadBuffer, defaultReadBuffer)
+	c.Portable = c.Portable || !tickDrained
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	ports, err := newPortPool(c.PortMin, c.PortMax)
+	if err != nil {
+		return nil, err
+	}
+	r := &Receiver{cfg: c, ports: ports}
+	if !c.Portable {
+		r.spare = newDrainer()
+		if r.stamps, err = bindRaw(netip.AddrPort{}, c.ReadBuffer); err != nil {
+			return nil, err
+		}
+		r.warnOfSmallBuffers(r.stamps.readBuffer())
+	}
+	for range c.Shards {
+		s := newShard(c)
+		r.shards = append(r.shards, s)
+		go s.run()
+	}
+	return r, nil
+}
+
+func (r *Receiver) warnOfSmallBuffers(got int) {
+	if got < r.cfg.ReadBuffer {
+		r.cfg.Log.Warn("socket buffers are smaller than asked for; raise net.core.rmem_max",
+			"asked", r.cfg.ReadBuffer, "got", got)
+	}
+}
+
+// Close closes every socket at once and waits for the shards.
+func (r *Receiver) Close() error {
+	r.mu.Lock()
+	wasClosed := r.closed
+	r.closed = true
+	r.mu.Unlock()
+	if wasClosed {
+		return nil
+	}
+	for _, s := range r.shards {
+		s.end()
+	}
+	if r.stamps != nil {
+		r.stamps.close()
+	}
+	return nil
+}
+
+// Free reports how many RTP port pairs can still be opened; -1 when unbounded.
+// Pairs in quarantine are not free.
+func (r *Receiver) Free() int { return r.ports.free() }
+
+// Open makes an Intake that feeds path, with sockets on local; the zero Addr
+// is every IPv4 address.
+func (r *Receiver) Open(path *Path, local netip.Addr) *Intake {
+	r.mu.Lock()
+	s := r.shards[r.next%len(r.shards)]
+	r.next++
+	r.mu.Unlock()
+	in := &Intake{receiver: r, shard: s, path: path, local: local.Unmap()}
+	in.released.L = &in.mu
+	s.enter(in)
+	return in
 }
