@@ -118,6 +118,7 @@ type Key struct {
 	Stream  string  `json:"stream"` // label
 	Command string  `json:"command"`
 	Via     string  `json:"via"`
+	Ignored string  `json:"ignored,omitempty"` // why it had no effect, e.g. "foreign"
 }
 
 // Decision is one taking of the policy's decision, in order.

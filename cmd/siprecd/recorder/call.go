@@ -1,0 +1,297 @@
+package recorder
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"siprecd/media"
+	"siprecd/policy"
+	"siprecd/sip"
+	"siprecd/sip/rsmeta"
+	"siprecd/store"
+)
+
+// holdAtMost is how long packets may wait in the socket buffer for the SRC to
+// name the parties.
+const holdAtMost = 2 * time.Second
+
+// Ports is where the lines of a Call get their sockets. Live they are an
+// Intake's; in replay they are the ports of the capture.
+type Ports struct {
+	Addr      netip.Addr // for the c= line
+	Add       func(line int) (port uint16, err error)
+	Remove    func(line int)
+	Hold      func(on bool)        // leave packets where they are until released
+	HoldLimit func() time.Duration // how long they can stay there
+	Close     func()               // returns when no more packets come
+}
+
+// Reply is what a step asks the driver to do.
+type Reply struct {
+	Answer   sip.Answer
+	Reject   int    // a SIP status instead of the answer; 0: answer
+	Reason   string // of Reject
+	Snapshot string // ask the SRC for complete metadata, with this reason
+	Redirect bool   // tell the SRC our new directions: Answer holds them
+}
+
+// Call is one recording from the INVITE to the BYE, as a machine: every input
+// carries its time, and there is neither goroutine nor clock inside. Its
+// driver calls it from one goroutine; Row may be called from any.
+type Call struct {
+	r        *Recorder
+	settings *Settings
+	info     sip.Info
+	source   Source
+	id       string
+	start    time.Time
+	ports    Ports
+	path     *media.Path
+	tape     atomic.Pointer[store.Tape] // nil: nothing is kept
+
+	lines       []line
+	view        rsmeta.View
+	decision    policy.Decision
+	undecided   bool // nobody known is ours yet: packets are held
+	provisional bool // the default applies until our party is named
+	deadline    time.Time
+	documents   int
+
+	mu  sync.Mutex // guards row
+	row store.Row
+}
+
+// Begin opens a recording for the RS that info's INVITE opens. open is given
+// the path that packets are to be fed into.
+func (r *Recorder) Begin(info sip.Info, open func(*media.Path) Ports) *Call {
+	s := r.Settings()
+	c := &Call{
+		r: r, settings: s, info: info, source: s.Sources[info.Source],
+		id: r.NewID(info.Arrived, info.CallID), start: info.Arrived, undecided: true,
+	}
+	c.row = store.Row{
+		ID: c.id, State: store.Live, Start: info.Arrived.UTC(), Source: info.Source,
+		Direction: "unknown", CallID: info.CallID, Vendor: info.Correlation,
+		Participants: []store.Participant{}, Segments: []store.Segment{}, Streams: []store.Stream{},
+		Keys: []store.Key{}, Notes: []string{},
+	}
+	def := c.settings.Rules.Decide(policy.Facts{})
+	c.path = media.NewPath(media.PathConfig{
+		Sink:    media.Sink{Append: c.append, Flush: c.flush},
+		Mode:    media.ModeOff,
+		Start:   def.Start,
+		Stop:    def.Stop,
+		OnEvent: c.event,
+	})
+	c.ports = open(c.path)
+	r.enter(c)
+	return c
+}
+
+// ID returns the recording's id.
+func (c *Call) ID() string { return c.id }
+
+// Path is where the driver feeds packets.
+func (c *Call) Path() *media.Path { return c.path }
+
+// Held reports whether packets are to be kept from the path until Tick or an
+// offer decides the call.
+func (c *Call) Held() bool { return c.undecided }
+
+// Deadline is when Tick must be called at the latest; zero: no need.
+func (c *Call) Deadline() time.Time {
+	if !c.undecided {
+		return time.Time{}
+	}
+	return c.deadline
+}
+
+// Row returns the call's row as it stands.
+func (c *Call) Row() store.Row {
+	counts := c.path.Counts()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	row := c.row
+	row.Participants = slices.Clone(row.Participants)
+	row.Keys = slices.Clone(row.Keys)
+	row.Notes = slices.Clone(row.Notes)
+	row.Streams = slices.Clone(row.Streams)
+	for _, n := range counts {
+		if n.Line < len(row.Streams) {
+			row.Streams[n.Line].Packets = n.Kept
+			row.Streams[n.Line].Refused = n.Refused
+		}
+	}
+	return row
+}
+
+// append is the path's sink. It runs under the path's lock, on the thread that
+// drains sockets.
+func (c *Call) append(kind media.Kind, at int64, line uint16, data []byte) {
+	if t := c.tape.Load(); t != nil {
+		t.Append(uint8(kind), at, line, data)
+	}
+}
+
+func (c *Call) flush() error {
+	if t := c.tape.Load(); t != nil {
+		return t.Flush()
+	}
+	return nil
+}
+
+// event is told of keys under the path's lock.
+func (c *Call) event(e media.Event) {
+	if e.Key == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := store.Key{At: seconds(time.Unix(0, e.At).Sub(c.start)), Command: e.Key.Command, Via: e.Key.Via}
+	if e.Line < len(c.row.Streams) {
+		k.Stream = c.row.Streams[e.Line].Label
+	}
+	c.row.Keys = append(c.row.Keys, k)
+}
+
+// note keeps a guess or a fault for the reader of the row, once.
+func (c *Call) note(format string, args ...any) {
+	n := fmt.Sprintf(format, args...)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !slices.Contains(c.row.Notes, n) && len(c.row.Notes) < 200 {
+		c.row.Notes = append(c.row.Notes, n)
+	}
+}
+
+// Offer takes one offer of the RS and returns how to answer it.
+func (c *Call) Offer(o *sip.Offer) Reply {
+	for _, n := range o.Notes {
+		c.note("%s", n)
+	}
+	before := c.presence()
+	reply := Reply{}
+	if o.Media != nil || o.WantOffer {
+		if code, reason := c.negotiate(o); code != 0 {
+			return Reply{Reject: code, Reason: reason}
+		}
+	}
+	reply.Snapshot = c.metadata(o)
+	switch {
+	case o.Method == "BYE":
+		// Everyone leaves; there is nothing to decide and nobody to ask.
+		reply.Snapshot = ""
+	case c.undecided, !slices.Equal(before, c.presence()):
+		reply.Redirect = c.decide(o.At)
+	default:
+		c.describe(o.At)
+	}
+	c.press(o)
+	c.save(o.At)
+	reply.Answer = c.answer()
+	if o.Media != nil || o.WantOffer {
+		// This very answer already carries the new directions.
+		reply.Redirect = false
+	}
+	return reply
+}
+
+// Tick tells the call that it is at. What was due by then happens.
+func (c *Call) Tick(at time.Time) Reply {
+	if !c.undecided || at.Before(c.deadline) {
+		return Reply{}
+	}
+	redirect := c.expire(c.deadline)
+	c.save(at)
+	return Reply{Answer: c.answer(), Redirect: redirect}
+}
+
+// metadata applies the documents of an offer and returns the reason to ask for
+// a snapshot, if there is one.
+func (c *Call) metadata(o *sip.Offer) (snapshot string) {
+	for _, m := range o.Metadata {
+		c.path.Append(kindMetadata, o.At.UnixNano(), 0, slices.Concat([]byte(m.Type), []byte{0}, m.Body))
+		c.documents++
+		doc, notes, err := rsmeta.Parse(m.Body, c.source.Location)
+		for _, n := range notes {
+			c.note("metadata: %s", n)
+		}
+		if err != nil {
+			c.note("metadata not understood (%v): the audio is kept, the parties are not known from it", err)
+			continue
+		}
+		for _, n := range c.view.Apply(doc, o.At, c.labels()) {
+			c.note("metadata: %s", n)
+		}
+		c.extensions(doc)
+		if c.view.NeedSnapshot {
+			snapshot = "partial metadata without a complete document before it"
+			c.note("metadata: partial document without a base, a snapshot was asked for")
+		}
+	}
+	c.participants()
+	return snapshot
+}
+
+// press takes the keys of a SIP INFO. The RS is our side's recording and INFO
+// names no line, so the key counts as our first line's.
+func (c *Call) press(o *sip.Offer) {
+	if len(o.Presses) == 0 {
+		return
+	}
+	i := 0
+	for _, l := range c.lines {
+		if l.spec.Ours {
+			i = l.index
+			break
+		}
+	}
+	for _, p := range o.Presses {
+		c.path.Press(i, o.At.UnixNano(), p.Digit, "info")
+	}
+}
+
+// save puts the row on the tape, so that a crash finds it there.
+func (c *Call) save(at time.Time) {
+	row := c.Row()
+	if b, err := json.Marshal(row); err == nil {
+		c.path.Append(kindRow, at.UnixNano(), 0, b)
+	}
+	if err := c.path.Flush(); err != nil {
+		c.note("tape: %v", err)
+	}
+}
+
+// End ends the call at at. It returns the row to be sealed; the tape is closed
+// and no packet will reach it any more.
+func (c *Call) End(at time.Time, side, reason string) store.Row {
+	if c.undecided {
+		c.expire(at)
+	}
+	c.ports.Close()
+	c.closeViews(at)
+	c.mu.Lock()
+	c.row.State, c.row.End, c.row.Ended = store.Ending, at.UTC(), side+": "+reason
+	c.row.Duration = seconds(at.Sub(c.start))
+	c.mu.Unlock()
+	c.save(at)
+	if err := c.path.Finish(at.UnixNano()); err != nil {
+		c.note("tape: %v", err)
+	}
+	if t := c.tape.Load(); t != nil {
+		if err := t.Close(); err != nil {
+			c.note("tape: %v", err)
+		}
+	}
+	c.r.leave(c)
+	return c.Row()
+}
+
+func seconds(d time.Duration) float64 {
+	return float64(d.Round(time.Millisecond)) / float64(time.Second)
+}

@@ -1,0 +1,170 @@
+package recorder
+
+import (
+	"encoding/json"
+	"time"
+
+	"siprecd/media"
+	"siprecd/policy"
+	"siprecd/store"
+)
+
+// decide takes the decision for the parties as they are now, for the first
+// time or again. It reports whether the SRC must be told new directions.
+func (c *Call) decide(at time.Time) (redirect bool) {
+	d := c.settings.Rules.Decide(c.facts())
+	if !d.Known && c.undecided {
+		if c.deadline.IsZero() {
+			c.deadline = at.Add(min(holdAtMost, c.ports.HoldLimit()))
+			c.ports.Hold(true)
+		}
+		c.describe(at)
+		return false
+	}
+	if !d.Known && c.provisional {
+		c.describe(at)
+		return false
+	}
+	was, first := c.decision.Mode, c.undecided
+	wasProvisional := c.provisional
+	c.undecided, c.provisional = false, false
+	// A party that leaves takes the gate with it, not what was decided for
+	// the part that is recorded.
+	c.adopt(at, d, first || wasProvisional || d.Mode != policy.Off)
+	switch {
+	case first:
+		c.begin(at, false)
+		c.ports.Hold(false)
+		return d.Mode == policy.Off
+	case wasProvisional:
+		c.named(at, was)
+	case d.Mode != was:
+		c.change(at, was)
+	default:
+		c.describe(at)
+	}
+	return (was == policy.Off) != (d.Mode == policy.Off)
+}
+
+// expire applies the default when nobody was named in time, on a provisional
+// tape.
+func (c *Call) expire(at time.Time) (redirect bool) {
+	d := c.settings.Rules.Decide(c.facts())
+	c.undecided, c.provisional = false, true
+	c.adopt(at, d, true)
+	c.note("no party of ours was named within %v: the default applies (%s, %s)",
+		c.deadline.Sub(c.start).Round(10*time.Millisecond), d.Mode, d.By)
+	c.begin(at, true)
+	c.ports.Hold(false)
+	return d.Mode == policy.Off
+}
+
+// adopt makes d the call's decision and enters it in the row; with headline it
+// is the one the row is known by.
+func (c *Call) adopt(at time.Time, d policy.Decision, headline bool) {
+	c.decision = d
+	c.path.SetCommands(d.Start, d.Stop)
+	for _, n := range d.Notes {
+		c.note("%s", n)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if headline {
+		c.row.Policy, c.row.DecidedBy = d.Mode.String(), d.By.String()
+	}
+	if d.Extension != "" || c.row.Extension == "" {
+		c.row.Extension, c.row.Other, c.row.Direction = d.Extension, d.Other, d.Direction
+	}
+	c.row.Decisions = append(c.row.Decisions, store.Decision{
+		At: at.UTC(), Policy: d.Mode.String(), DecidedBy: d.By.String(), Why: d.Why,
+	})
+}
+
+// begin opens the tape a first decision asks for, and the gate.
+func (c *Call) begin(at time.Time, provisional bool) {
+	if c.decision.Mode != policy.Off {
+		c.openTape(provisional && c.decision.Mode == policy.Full)
+	}
+	c.describe(at)
+	c.path.SetMode(c.start.UnixNano(), mode(c.decision.Mode), c.decision.Mode.String())
+	c.logDecision(at)
+}
+
+// named settles a provisional tape once our party is known. Under full its key
+// is written; else the key is forgotten before the file is unlinked, and what
+// it held never was readable on disk.
+func (c *Call) named(at time.Time, was policy.Mode) {
+	old := c.tape.Load()
+	if c.decision.Mode == policy.Full && was == policy.Full && old != nil {
+		if err := old.Confirm(); err != nil {
+			c.note("tape: %v", err)
+		}
+		c.note("our party was named late, full applies: everything was kept")
+		c.describe(at)
+		c.logDecision(at)
+		return
+	}
+	c.path.SetMode(at.UnixNano(), media.ModeOff, "named")
+	if was == policy.Full && old != nil {
+		c.tape.Store(nil)
+		if err := old.Destroy(); err != nil {
+			c.note("provisional tape: %v", err)
+		}
+		c.note("our party was named late, %s applies: the audio kept until then was destroyed unread", c.decision.Mode)
+	}
+	if c.decision.Mode != policy.Off && c.tape.Load() == nil {
+		c.openTape(false)
+	}
+	c.describe(at)
+	c.path.SetMode(at.UnixNano(), mode(c.decision.Mode), "named")
+	c.logDecision(at)
+}
+
+// change carries out another decision in mid-call: a transfer.
+func (c *Call) change(at time.Time, was policy.Mode) {
+	c.note("parties changed: %s → %s (%s)", was, c.decision.Mode, c.decision.Why)
+	c.path.SetMode(at.UnixNano(), media.ModeOff, "transfer")
+	if c.decision.Mode != policy.Off && c.tape.Load() == nil {
+		c.openTape(false)
+	}
+	c.describe(at)
+	if c.decision.Mode != policy.Off {
+		c.path.SetMode(at.UnixNano(), mode(c.decision.Mode), "transfer")
+	}
+	c.logDecision(at)
+}
+
+// openTape makes the tape and writes what every tape begins with.
+func (c *Call) openTape(provisional bool) {
+	t, err := c.r.Store.NewTape(c.id, provisional)
+	if err != nil {
+		c.note("no tape could be opened: %v", err)
+		c.r.Log.Error("no tape: the call is not recorded", "call", c.id, "side", "srs", "reason", err)
+		return
+	}
+	c.tape.Store(t)
+	if b, err := json.Marshal(media.Start{Version: 1}); err == nil {
+		c.path.Append(media.KindStart, c.start.UnixNano(), 0, b)
+	}
+}
+
+func (c *Call) logDecision(at time.Time) {
+	c.mu.Lock()
+	n := len(c.row.Decisions)
+	d := c.row.Decisions[n-1]
+	c.mu.Unlock()
+	if b, err := json.Marshal(d); err == nil {
+		c.path.Append(kindDecision, at.UnixNano(), 0, b)
+	}
+}
+
+func mode(m policy.Mode) media.Mode {
+	switch m {
+	case policy.Full:
+		return media.ModeFull
+	case policy.Selective:
+		return media.ModeSelective
+	default:
+		return media.ModeOff
+	}
+}

@@ -1,0 +1,22 @@
+// Package recorder is the loom: the whole life of a recording session, woven
+// from sip (what is signalled), policy (what is decided), media (what arrives
+// and how it sounds) and store (what is kept).
+//
+// Its types: Recorder, one a process; Call, one recording as a machine whose
+// inputs are events with their times and which has no goroutine and no clock;
+// Ports, where a Call's lines get their sockets. ServeSession drives a Call
+// live, package replay drives one from a capture; both take the same steps.
+//
+// Recorder.Start starts the rendering workers and Close waits for them. Each
+// ServeSession runs in the goroutine that the SIP server gave it and starts at
+// most one more, for our own re-INVITE, which it awaits.
+//
+// It is not where a protocol is read, a packet is judged or a file is laid
+// out: those are the leaves' work.
+//
+// # What the loom itself puts on a tape
+//
+//	kind 64  row       JSON store.Row as it stood then; the newest one counts
+//	kind 65  metadata  media type, NUL, the rs-metadata document as received
+//	kind 66  decision  JSON store.Decision
+package recorder

@@ -1,0 +1,230 @@
+package recorder
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"siprecd/media"
+	"siprecd/policy"
+	"siprecd/sip"
+	"siprecd/store"
+)
+
+// line is one m= line of the RS as last negotiated.
+type line struct {
+	index   int
+	offered sip.Line
+	codecs  []sip.Codec // accepted ones; none: refused
+	port    uint16
+	spec    media.LineSpec
+}
+
+// recordable tells which formats the renderer can turn into sound or at least
+// pass over.
+func recordable(c sip.Codec) bool {
+	switch c.Name {
+	case "PCMU", "PCMA":
+		return c.Clock == 8000 && c.Channels <= 1
+	case "L16":
+		return (c.Clock == 8000 || c.Clock == 16000) && c.Channels <= 1
+	case "CN", "TELEPHONE-EVENT":
+		return true
+	}
+	return false
+}
+
+// audible reports whether a format carries speech by itself.
+func audible(c sip.Codec) bool { return c.Name != "CN" && c.Name != "TELEPHONE-EVENT" }
+
+// ourOffer is what we offer when the INVITE left it to us (RFC 7866 section
+// 8.4: two audio lines at least).
+var ourOffer = []sip.Codec{
+	{Payload: 0, Name: "PCMU", Clock: 8000, Channels: 1},
+	{Payload: 8, Name: "PCMA", Clock: 8000, Channels: 1},
+	{Payload: 13, Name: "CN", Clock: 8000, Channels: 1},
+	{Payload: 101, Name: "TELEPHONE-EVENT", Clock: 8000, Channels: 1, Fmtp: "0-15"},
+}
+
+// negotiate takes the lines of an offer. A non-zero code refuses it, and
+// everything stays as it was.
+func (c *Call) negotiate(o *sip.Offer) (code int, reason string) {
+	if o.WantOffer {
+		return c.propose()
+	}
+	for _, n := range o.Media.Notes {
+		c.note("%s", n)
+	}
+	if o.Method != "ACK" && !slices.ContainsFunc(o.Media.Lines, func(l sip.Line) bool {
+		return l.Kind == "audio" && len(accepted(l)) > 0
+	}) && !refusesAll(o.Media.Lines) {
+		return 488, "no audio line with a codec that can be recorded"
+	}
+	for i, offered := range o.Media.Lines {
+		if i == len(c.lines) {
+			c.lines = append(c.lines, line{index: i})
+		}
+		if err := c.take(&c.lines[i], offered); err != nil {
+			if i == 0 && len(c.lines) == 1 && c.lines[0].port == 0 {
+				return 503, "no RTP port free"
+			}
+			c.note("line %d refused: %v", i, err)
+		}
+	}
+	return 0, ""
+}
+
+// refusesAll reports whether the SRC itself has switched every line off.
+func refusesAll(lines []sip.Line) bool {
+	for _, l := range lines {
+		if l.Addr.Port() != 0 {
+			return false
+		}
+	}
+	return len(lines) > 0
+}
+
+func accepted(l sip.Line) []sip.Codec {
+	if l.Kind != "audio" || l.Addr.Port() == 0 || strings.Contains(l.Proto, "SAVP") {
+		return nil
+	}
+	keep := slices.DeleteFunc(slices.Clone(l.Codecs), func(k sip.Codec) bool { return !recordable(k) })
+	if !slices.ContainsFunc(keep, audible) {
+		return nil
+	}
+	return keep
+}
+
+// take makes l what offered asks for: a socket opened or closed, formats,
+// source and direction.
+func (c *Call) take(l *line, offered sip.Line) error {
+	l.offered, l.codecs = offered, accepted(offered)
+	if len(l.codecs) == 0 {
+		if l.port != 0 {
+			c.ports.Remove(l.index)
+			l.port = 0
+		}
+		return nil
+	}
+	if l.port == 0 {
+		port, err := c.ports.Add(l.index)
+		if err != nil {
+			l.codecs = nil
+			return err
+		}
+		l.port = port
+		if c.undecided && !c.deadline.IsZero() {
+			c.ports.Hold(true)
+		}
+	}
+	return nil
+}
+
+// propose is our own offer of two audio lines.
+func (c *Call) propose() (code int, reason string) {
+	for i := range max(2, len(c.lines)) {
+		if i == len(c.lines) {
+			c.lines = append(c.lines, line{index: i, offered: sip.Line{Index: i, Kind: "audio", Proto: "RTP/AVP"}})
+		}
+		l := &c.lines[i]
+		l.offered.Direction = sip.SendOnly
+		if len(l.codecs) == 0 {
+			l.codecs = ourOffer
+		}
+		if l.port != 0 {
+			continue
+		}
+		port, err := c.ports.Add(i)
+		if err != nil {
+			return 503, "no RTP port free"
+		}
+		l.port = port
+	}
+	return 0, ""
+}
+
+// wants reports whether line l is to be received as things stand.
+func (c *Call) wants(l *line) bool {
+	if len(l.codecs) == 0 || (!c.undecided && c.decision.Mode == policy.Off) {
+		return false
+	}
+	return l.offered.Direction == sip.SendOnly || l.offered.Direction == sip.SendRecv
+}
+
+// answer is the answer to the lines as they stand.
+func (c *Call) answer() sip.Answer {
+	a := sip.Answer{Addr: c.ports.Addr}
+	for i := range c.lines {
+		l := &c.lines[i]
+		al := sip.AnswerLine{Port: l.port, Codecs: l.codecs, Direction: sip.Inactive, Mux: l.offered.Mux}
+		if len(l.codecs) == 0 {
+			al = sip.AnswerLine{}
+		} else if c.wants(l) {
+			al.Direction = sip.RecvOnly
+		}
+		a.Lines = append(a.Lines, al)
+	}
+	return a
+}
+
+func (c *Call) labels() []string {
+	labels := make([]string, len(c.lines))
+	for i, l := range c.lines {
+		labels[i] = l.offered.Label
+	}
+	return labels
+}
+
+// describe tells the path and the row what every line is now.
+func (c *Call) describe(at time.Time) {
+	ours := c.ourIDs()
+	streams := make([]store.Stream, len(c.lines))
+	for i := range c.lines {
+		l := &c.lines[i]
+		senders := c.senders(l)
+		spec := media.LineSpec{
+			Label:     l.offered.Label,
+			Receiving: c.wants(l),
+			Source:    l.offered.Addr,
+			Latch:     c.source.Latch,
+			Formats:   formats(l.codecs),
+			Local:     netip.AddrPortFrom(c.ports.Addr, l.port),
+			Remote:    l.offered.Addr,
+		}
+		foreign := false
+		for _, id := range senders {
+			if slices.Contains(ours, id) {
+				spec.Ours = true
+			} else {
+				foreign = true
+			}
+		}
+		spec.Mixed = spec.Ours && foreign
+		l.spec = spec
+		c.path.SetLine(i, at.UnixNano(), spec)
+		streams[i] = store.Stream{
+			Label: l.offered.Label, Participant: c.aors(senders), Codec: codecName(l.codecs), Gaps: []store.Gap{},
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.row.Streams = streams
+}
+
+func formats(codecs []sip.Codec) []media.Format {
+	fs := make([]media.Format, len(codecs))
+	for i, k := range codecs {
+		fs[i] = media.Format{Payload: k.Payload, Name: k.Name, Clock: k.Clock, Channels: k.Channels, Fmtp: k.Fmtp}
+	}
+	return fs
+}
+
+func codecName(codecs []sip.Codec) string {
+	for _, k := range codecs {
+		if audible(k) {
+			return k.Name
+		}
+	}
+	return ""
+}

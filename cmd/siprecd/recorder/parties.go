@@ -1,0 +1,167 @@
+package recorder
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"siprecd/policy"
+	"siprecd/sip"
+	"siprecd/sip/rsmeta"
+	"siprecd/store"
+)
+
+// present returns the parties that are in the call now, in the order of the
+// lines they send.
+func (c *Call) present() []rsmeta.Party {
+	all := c.view.Parties()
+	here := slices.DeleteFunc(all, func(p rsmeta.Party) bool { return !p.Left.IsZero() })
+	if len(here) == 0 && c.documents == 0 {
+		return c.fromHeaders()
+	}
+	return here
+}
+
+// fromHeaders is who the SIP headers of the RS speak of; some SRCs put the
+// recorded user there and nowhere else.
+func (c *Call) fromHeaders() []rsmeta.Party {
+	var ps []rsmeta.Party
+	for _, a := range slices.Concat(c.info.PAI, []sip.Address{c.info.From, c.info.To}) {
+		n := policy.Normalize(a.URI, c.settings.CountryCode)
+		if n == "" || !c.settings.Rules.Ours(n) ||
+			slices.ContainsFunc(ps, func(p rsmeta.Party) bool { return p.AOR == a.URI }) {
+			continue
+		}
+		ps = append(ps, rsmeta.Party{ID: a.URI, AOR: a.URI, Name: a.Display})
+	}
+	return ps
+}
+
+// presence is what a change of parties is recognised by.
+func (c *Call) presence() []string {
+	var ids []string
+	for _, p := range c.present() {
+		ids = append(ids, p.ID+"\x00"+p.AOR+"\x00"+strings.Join(p.Sends, "\x01"))
+	}
+	return ids
+}
+
+// facts is what the policy is asked with.
+func (c *Call) facts() policy.Facts {
+	f := policy.Facts{Previous: c.decision.Extension}
+	for i, p := range c.present() {
+		party := policy.Party{AOR: p.AOR, Name: p.Name, Caller: i == 0, Callee: i > 0}
+		if len(p.Sends) > 0 {
+			party.Label = p.Sends[0]
+		}
+		f.Parties = append(f.Parties, party)
+	}
+	return f
+}
+
+// ourIDs returns the participant ids of those of us who are present.
+func (c *Call) ourIDs() []string {
+	here := c.present()
+	var ids []string
+	for _, i := range c.decision.Ours {
+		if i < len(here) {
+			ids = append(ids, here[i].ID)
+		}
+	}
+	return ids
+}
+
+// senders returns the participants who send line l now; without any
+// association, by order, as the last resort.
+func (c *Call) senders(l *line) []string {
+	if ids := c.view.Senders(l.offered.Label); len(ids) > 0 {
+		return ids
+	}
+	here := c.present()
+	for _, p := range here {
+		if len(p.Sends) > 0 {
+			return nil
+		}
+	}
+	if l.index < len(here) && len(c.lines) > 1 {
+		c.note("metadata ties no participant to a line: taken by order")
+		return []string{here[l.index].ID}
+	}
+	if len(c.lines) == 1 {
+		ids := make([]string, len(here))
+		for i, p := range here {
+			ids[i] = p.ID
+		}
+		return ids
+	}
+	return nil
+}
+
+func (c *Call) aors(ids []string) string {
+	var aors []string
+	for _, p := range c.present() {
+		if slices.Contains(ids, p.ID) {
+			aors = append(aors, p.AOR)
+		}
+	}
+	return strings.Join(aors, ", ")
+}
+
+// participants writes the parties seen so far into the row.
+func (c *Call) participants() {
+	ps := []store.Participant{}
+	for _, p := range c.view.Parties() {
+		ps = append(ps, store.Participant{
+			AOR: p.AOR, Name: p.Name, Number: policy.Normalize(p.AOR, c.settings.CountryCode),
+			Joined: p.Joined.UTC(), Left: utc(p.Left),
+		})
+	}
+	var sessions []string
+	for _, s := range c.view.Sessions() {
+		sessions = append(sessions, s.ID)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.row.Participants, c.row.Sessions = ps, sessions
+}
+
+// extensions keeps a document's extension data as searchable fields.
+func (c *Call) extensions(doc *rsmeta.Document) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range doc.Extensions {
+		if e.Value == "" || len(c.row.Vendor) > 200 {
+			continue
+		}
+		if c.row.Vendor == nil {
+			c.row.Vendor = make(map[string]string)
+		}
+		// Sources of the map are shared with sip.Info; a copy is ours.
+		if _, ok := c.row.Vendor[e.Path]; !ok {
+			m := make(map[string]string, len(c.row.Vendor)+1)
+			for k, v := range c.row.Vendor {
+				m[k] = v
+			}
+			m[e.Path] = e.Value
+			c.row.Vendor = m
+		}
+	}
+}
+
+// closeViews gives everyone who is still there an end.
+func (c *Call) closeViews(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.row.Participants {
+		if c.row.Participants[i].Left.IsZero() {
+			c.row.Participants[i].Left = at.UTC()
+		}
+	}
+}
+
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.UTC()
+}

@@ -1,0 +1,137 @@
+package recorder
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"siprecd/media"
+	"siprecd/policy"
+	"siprecd/store"
+)
+
+// The kinds of tape record that are the loom's own.
+const (
+	kindRow      = media.KindLoom
+	kindMetadata = media.KindLoom + 1
+	kindDecision = media.KindLoom + 2
+)
+
+// Settings is what a Recorder reads anew for every call: a reload replaces it
+// whole, and a call keeps the one it began with.
+type Settings struct {
+	Rules       *policy.Rules
+	CountryCode string
+	Sources     map[string]Source // by the name in sip.Info.Source
+	Address     netip.Addr        // c= of answers; invalid: the address the SRC reached us at
+}
+
+// Source is what the loom needs to know of one SRC.
+type Source struct {
+	Location *time.Location // of its zone-less timestamps; nil: UTC
+	Latch    bool           // its media comes from behind NAT
+}
+
+// Recorder records. Its fields are set before Start.
+type Recorder struct {
+	Store    *store.Store
+	Media    *media.Receiver // nil when only a capture is replayed
+	Settings func() *Settings
+	NewID    func(start time.Time, callID string) string // nil: store.NewID
+	Workers  int                                         // renderers at once; 0: 1
+	Log      *slog.Logger
+
+	queue chan job
+	wg    sync.WaitGroup
+
+	mu   sync.Mutex // guards the next field
+	live map[string]*Call
+}
+
+// job is one tape to be rendered. done is closed when it has been.
+type job struct {
+	row  store.Row
+	done chan struct{}
+}
+
+// Start recovers what a crash left behind and starts the rendering workers.
+// Left-over tapes are queued, not awaited.
+func (r *Recorder) Start(ctx context.Context) error {
+	r.live = make(map[string]*Call)
+	r.queue = make(chan job, 1<<14)
+	if r.Log == nil {
+		r.Log = slog.New(slog.DiscardHandler)
+	}
+	if r.NewID == nil {
+		r.NewID = func(start time.Time, _ string) string { return store.NewID(start) }
+	}
+	left, err := r.leftovers(ctx)
+	if err != nil {
+		return fmt.Errorf("left-over tapes: %w", err)
+	}
+	for range max(r.Workers, 1) {
+		r.wg.Go(r.render)
+	}
+	for _, row := range left {
+		r.queue <- job{row: row}
+	}
+	return nil
+}
+
+// Close renders what is queued and waits for it. No call may be live any more.
+func (r *Recorder) Close() {
+	close(r.queue)
+	r.wg.Wait()
+}
+
+// render is one worker. Rendering outlives the cancellation of whoever queued
+// it: a recording that was begun is finished.
+func (r *Recorder) render() {
+	for j := range r.queue {
+		if err := r.Seal(context.Background(), &j.row); err != nil {
+			r.Log.Error("recording not sealed, its tape stays", "call", j.row.ID, "side", "srs", "reason", err)
+		}
+		if j.done != nil {
+			close(j.done)
+		}
+	}
+}
+
+// Live returns the rows of the calls that are being recorded now, oldest
+// first.
+func (r *Recorder) Live() []store.Row {
+	r.mu.Lock()
+	calls := make([]*Call, 0, len(r.live))
+	for _, c := range r.live {
+		calls = append(calls, c)
+	}
+	r.mu.Unlock()
+	rows := make([]store.Row, 0, len(calls))
+	for _, c := range calls {
+		rows = append(rows, c.Row())
+	}
+	sortByStart(rows)
+	return rows
+}
+
+// LiveCount returns the number of calls being recorded.
+func (r *Recorder) LiveCount() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.live)
+}
+
+func (r *Recorder) enter(c *Call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.live[c.id] = c
+}
+
+func (r *Recorder) leave(c *Call) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.live, c.id)
+}

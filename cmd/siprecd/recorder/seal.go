@@ -1,0 +1,213 @@
+package recorder
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"slices"
+	"time"
+
+	"siprecd/media"
+	"siprecd/store"
+)
+
+// Seal renders the tape of an ended call and seals the recording, or writes
+// the row alone when nothing was kept. It is what happens at BYE, at start-up
+// to what a crash left, and to a replayed capture.
+func (r *Recorder) Seal(ctx context.Context, row *store.Row) error {
+	open, err := r.Store.ReadTape(row.ID)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, store.ErrForgotten) {
+		return r.withoutAudio(ctx, row)
+	}
+	if err != nil {
+		return fmt.Errorf("tape %s: %w", row.ID, err)
+	}
+	rendering, err := media.Measure(records(open))
+	if err != nil {
+		return fmt.Errorf("tape %s: %w", row.ID, err)
+	}
+	state(row, &rendering.Facts)
+	if rendering.Facts.Empty {
+		return r.withoutAudio(ctx, row)
+	}
+	if err := r.Store.Err(); err != nil {
+		row.Notes = append(row.Notes, "the disk is suspect: "+err.Error())
+	}
+	row.State = store.Sealed
+	if rendering.Facts.Interrupted {
+		row.State = store.Interrupted
+	}
+	return r.Store.Seal(ctx, row, rendering.Facts.Container, func(w io.Writer) error {
+		_, err := rendering.WriteTo(w)
+		return err
+	})
+}
+
+// withoutAudio ends a call of which nothing is kept.
+func (r *Recorder) withoutAudio(ctx context.Context, row *store.Row) error {
+	row.State = store.NotRecorded
+	if err := r.Store.Record(ctx, row); err != nil {
+		return err
+	}
+	return r.Store.RemoveTape(row.ID)
+}
+
+// Tape opens the tape of a call, live or left over, for rendering or export.
+func Tape(s *store.Store, id string) (media.Tape, error) {
+	open, err := s.ReadTape(id)
+	if err != nil {
+		return nil, err
+	}
+	return records(open), nil
+}
+
+// records turns a store's tape into media's.
+func records(open func() store.Records) media.Tape {
+	return func() iter.Seq2[media.Record, error] {
+		return func(yield func(media.Record, error) bool) {
+			for rec, err := range open() {
+				if !yield(media.Record{Kind: media.Kind(rec.Kind), At: rec.At, Line: rec.Line, Data: rec.Data}, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// state writes what the rendering found into the row.
+func state(row *store.Row, f *media.Facts) {
+	row.Duration = f.Duration
+	if f.Interrupted {
+		row.End = row.Start.Add(time.Duration(f.Duration * float64(time.Second))).UTC()
+		row.Ended = "srs: interrupted"
+		row.Notes = append(row.Notes, "interrupted: the recorder stopped during the call, what it had received until then is here")
+	}
+	row.Format = fmt.Sprintf("%s %s %d Hz %d ch", f.Container, f.Encoding, f.Rate, f.Channels)
+	row.Segments = row.Segments[:0]
+	for _, s := range f.Segments {
+		row.Segments = append(row.Segments, store.Segment(s))
+	}
+	for _, s := range f.Streams {
+		for len(row.Streams) <= s.Line {
+			row.Streams = append(row.Streams, store.Stream{Gaps: []store.Gap{}})
+		}
+		st := &row.Streams[s.Line]
+		if st.Label == "" {
+			st.Label = s.Label
+		}
+		if s.Codec != "" {
+			st.Codec = s.Codec
+		}
+		st.Channel = channel(f.Channels, s.Channel)
+		st.Packets, st.Lost, st.Late, st.Duplicates, st.Refused = s.Packets, s.Lost, s.Late, s.Duplicates, s.Refused
+		st.Gaps = st.Gaps[:0]
+		for _, g := range s.Gaps {
+			st.Gaps = append(st.Gaps, store.Gap(g))
+		}
+	}
+	row.Keys = row.Keys[:0]
+	for _, k := range f.Keys {
+		key := store.Key{At: k.At, Command: k.Command, Via: k.Via}
+		if k.Line < len(row.Streams) {
+			key.Stream = row.Streams[k.Line].Label
+		}
+		if !k.Obeyed {
+			key.Ignored = k.Why
+		}
+		row.Keys = append(row.Keys, key)
+	}
+	for _, n := range f.Notes {
+		if !slices.Contains(row.Notes, n) {
+			row.Notes = append(row.Notes, n)
+		}
+	}
+}
+
+func channel(channels, c int) string {
+	switch {
+	case channels == 1:
+		return "mono"
+	case c == 0:
+		return "left"
+	default:
+		return "right"
+	}
+}
+
+// leftovers finds the tapes a crash left behind, and their rows. Calls that
+// were live without a tape are closed in the catalogue.
+func (r *Recorder) leftovers(ctx context.Context) ([]store.Row, error) {
+	if err := r.Store.Recover(ctx); err != nil {
+		return nil, err
+	}
+	ids, err := r.Store.Leftovers()
+	if err != nil {
+		return nil, err
+	}
+	var rows []store.Row
+	for _, id := range ids {
+		row, err := r.leftover(ctx, id)
+		if err != nil {
+			r.Log.Error("left-over tape cannot be read, it stays", "call", id, "side", "srs", "reason", err)
+			continue
+		}
+		rows = append(rows, *row)
+	}
+	for row, err := range r.Store.Catalog.Find(ctx, store.Query{States: []store.State{store.Live, store.Ending}}) {
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(ids, row.ID) {
+			continue
+		}
+		row.Notes = append(row.Notes, "the recorder stopped during this call and no tape of it is left")
+		row.Ended = "srs: interrupted"
+		if row.Policy == "off" {
+			row.Notes = row.Notes[:len(row.Notes)-1]
+		}
+		rows = append(rows, *row)
+	}
+	return rows, nil
+}
+
+// leftover reads the newest row from a tape, else from the catalogue.
+func (r *Recorder) leftover(ctx context.Context, id string) (*store.Row, error) {
+	row, err := r.Store.Catalog.Get(ctx, id)
+	if err != nil {
+		row = &store.Row{ID: id, State: store.Ending, Direction: "unknown"}
+	}
+	open, err := r.Store.ReadTape(id)
+	if errors.Is(err, store.ErrForgotten) {
+		row.Notes = append(row.Notes, "the recorder stopped before our party was named: the provisional tape's key is gone with it")
+		return row, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for rec, err := range open() {
+		if err != nil {
+			// Damage costs what it hit; the reader goes on behind it.
+			continue
+		}
+		switch media.Kind(rec.Kind) {
+		case kindRow:
+			var newer store.Row
+			if json.Unmarshal(rec.Data, &newer) == nil && newer.ID == id {
+				row = &newer
+			}
+		case media.KindStart:
+			if row.Start.IsZero() {
+				row.Start = time.Unix(0, rec.At).UTC()
+			}
+		}
+	}
+	return row, nil
+}
+
+func sortByStart(rows []store.Row) {
+	slices.SortFunc(rows, func(a, b store.Row) int { return a.Start.Compare(b.Start) })
+}

@@ -1,0 +1,135 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"siprecd/media"
+	"siprecd/sip"
+)
+
+// ServeSession is the life of one RS, live. It returns when the RS is over and
+// its rendering has been queued; the error is why we ended it, nil when the
+// SRC did.
+func (r *Recorder) ServeSession(ctx context.Context, s *sip.Session) error {
+	info := s.Info()
+	var intake *media.Intake
+	c := r.Begin(info, func(p *media.Path) Ports {
+		local := info.Local
+		intake = r.Media.Open(p, local)
+		return r.sockets(intake, local)
+	})
+	log := r.Log.With("call", c.ID(), "src", info.Source)
+
+	var end error = &sip.EndError{Side: "srs", Reason: "internal"}
+	defer func() { r.finish(log, c, end) }()
+
+	// Our own re-INVITE and UPDATE wait for the SRC's answers, and offers of
+	// the SRC may have to be answered before that.
+	var asked sync.WaitGroup
+	defer asked.Wait()
+	asking, stopAsking := context.WithCancel(ctx)
+	defer stopAsking()
+
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	answered := false
+	for {
+		timer.Reset(untilDeadline(c))
+		var reply Reply
+		select {
+		case o, ok := <-s.Offers():
+			if !ok {
+				end = context.Cause(ctx)
+				return nil
+			}
+			intake.Drain()
+			reply = c.Offer(o)
+			if err := respond(o, reply); err != nil {
+				c.note("answer: %v", err)
+			}
+			if !answered {
+				answered = true
+				r.answered(log, c, reply)
+			}
+		case <-timer.C:
+			reply = c.Tick(time.Now())
+		}
+		if reply.Redirect {
+			asked.Go(func() { c.ask(s.Redirect(asking, reply.Answer), "re-INVITE") })
+		}
+		if reply.Snapshot != "" {
+			asked.Go(func() { c.ask(s.RequestSnapshot(asking, reply.Snapshot), "snapshot request") })
+		}
+	}
+}
+
+// untilDeadline is how long the call may go without a Tick.
+func untilDeadline(c *Call) time.Duration {
+	d := c.Deadline()
+	if d.IsZero() {
+		return time.Hour
+	}
+	return time.Until(d)
+}
+
+func respond(o *sip.Offer, reply Reply) error {
+	if reply.Reject != 0 {
+		return o.Reject(reply.Reject, reply.Reason)
+	}
+	return o.Answer(reply.Answer)
+}
+
+// ask keeps the outcome of a request of ours.
+func (c *Call) ask(err error, what string) {
+	if err != nil && !errors.Is(err, context.Canceled) {
+		c.note("%s: %v", what, err)
+	}
+}
+
+// sockets is where a live call's lines get their ports.
+func (r *Recorder) sockets(in *media.Intake, local netip.Addr) Ports {
+	p := Ports{
+		Addr: local, Add: in.AddLine, Remove: in.CloseLine,
+		Hold: in.Hold, HoldLimit: in.HoldLimit, Close: in.Close,
+	}
+	if a := r.Settings().Address; a.IsValid() {
+		p.Addr = a
+	}
+	return p
+}
+
+// answered is the first of the two log lines of a session, and the moment at
+// which the catalogue learns of it: the 200 does not wait for a disk.
+func (r *Recorder) answered(log *slog.Logger, c *Call, reply Reply) {
+	if reply.Reject != 0 {
+		log.Info("session refused", "status", reply.Reject, "side", "src", "reason", reply.Reason)
+		return
+	}
+	row := c.Row()
+	log.Info("session answered", "lines", len(row.Streams), "policy", row.Policy, "decided_by", row.DecidedBy)
+	if err := r.Store.Catalog.Put(context.Background(), &row); err != nil {
+		c.note("catalogue: %v", err)
+	}
+}
+
+// finish ends the recording, whatever ended the session, and hands its tape to
+// the renderers.
+func (r *Recorder) finish(log *slog.Logger, c *Call, end error) {
+	side, reason := "srs", "internal"
+	if e, ok := errors.AsType[*sip.EndError](end); ok {
+		side, reason = e.Side, e.Reason
+	} else if end != nil {
+		reason = end.Error()
+	}
+	row := c.End(time.Now(), side, reason)
+	log.Info("session ended", "side", side, "reason", reason, "seconds", row.Duration)
+	if err := r.Store.Catalog.Put(context.Background(), &row); err != nil {
+		log.Error("catalogue row not written", "side", "srs", "reason", err)
+	}
+	r.queue <- job{row: row}
+}
