@@ -1,4 +1,69 @@
-// Command siprecd is a SIPREC recording server.
+// Command siprecd is a SIPREC recording server (RFC 7866): a PBX or SBC forks
+// calls to it, and it keeps what the recording regulation lets it keep.
 package main
 
-func main() {}
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the command line.
+type commands struct {
+	Globals
+
+	Serve   ServeCmd   `cmd:"" default:"withargs" help:"Run the recorder (also with no command at all)."`
+	Demo    DemoCmd    `cmd:"" help:"Record three calls of our own on loopback and show what was kept and why."`
+	Check   CheckCmd   `cmd:"" help:"Check configuration files: every error at once."`
+	Reload  ReloadCmd  `cmd:"" help:"Make the running recorder read its configuration again; prints what changes."`
+	Explain ExplainCmd `cmd:"" help:"Say what is decided for an extension, and which line decides it."`
+	Status  StatusCmd  `cmd:"" help:"One screen: who sends to us, what is live, the disk, the last errors."`
+	Calls   CallsCmd   `cmd:"" help:"List recordings, newest first."`
+	Export  ExportCmd  `cmd:"" help:"Write the audio of a recording to a file."`
+	Call    CallCmd    `cmd:"" help:"Place SIPREC calls: a recording client for trying a recorder."`
+	Reindex ReindexCmd `cmd:"" help:"Rebuild the catalogue from the files of the vault."`
+	Version VersionCmd `cmd:"" help:"Print the version."`
+
+	RTPSend RTPSendCmd `cmd:"" name:"rtp-send" hidden:"" help:"Send RTP to pairs of ports read from standard input."`
+}
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is main without the process: it returns the exit code (0 ok, 1 error,
+// 2 usage, 3 warnings under --strict).
+func run(args []string, stdout, stderr io.Writer) int {
+	var c commands
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("siprecd"),
+		kong.Description("A SIPREC recording server. Point your PBX or SBC at it; it keeps what extensions.toml says, and can prove it."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exited = code }),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 80}),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "siprecd:", err)
+		return 1
+	}
+	ctx, err := parser.Parse(args)
+	if exited >= 0 {
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "siprecd: %v\nTry: siprecd --help\n", err)
+		return 2
+	}
+	err = ctx.Run(&c.Globals)
+	if code, ok := errors.AsType[exitError](err); ok {
+		return code.code
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "siprecd:", err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"siprecd/store"
+)
+
+// CallsCmd is `siprecd calls`.
+type CallsCmd struct {
+	ID        string `arg:"" optional:"" help:"One recording, by its id or the beginning of it."`
+	Number    string `help:"Any party's number: exact, prefix 0105*, or suffix *2345." placeholder:"NUMBER"`
+	Extension string `help:"Our extension, exact." placeholder:"EXT"`
+	Since     string `help:"From this time on: RFC 3339, 2026-11-23, 2026-11-23T09:00, or 2h (ago)." placeholder:"TIME"`
+	Until     string `help:"Before this time, written likewise." placeholder:"TIME"`
+	Live      bool   `help:"Only calls going on now."`
+	Limit     int    `help:"At most so many (0: all)." default:"50"`
+	JSON      bool   `help:"Print the whole rows as JSON."`
+}
+
+// Run prints the rows.
+func (c *CallsCmd) Run(g *Globals) error {
+	cfg, err := g.load()
+	if err != nil {
+		return err
+	}
+	v := url.Values{"number": {c.Number}, "extension": {c.Extension}, "id": {c.ID}, "limit": {strconv.Itoa(c.Limit)}}
+	if c.Live {
+		v.Set("live", "true")
+	}
+	for name, s := range map[string]string{"since": c.Since, "until": c.Until} {
+		t, err := readTime(s, cfg.Site.TimeZone, time.Now())
+		if err != nil {
+			return fmt.Errorf("--%s: %w", name, err)
+		}
+		if !t.IsZero() {
+			v.Set(name, t.Format(time.RFC3339Nano))
+		}
+	}
+	cl, err := dial(cfg.Data.Dir, true)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	body, err := cl.do("GET", "/calls", v)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if c.JSON {
+		_, err := io.Copy(g.out(), body)
+		return err
+	}
+	var rows []store.Row
+	if err := json.NewDecoder(body).Decode(&rows); err != nil {
+		return err
+	}
+	printRows(g.out(), rows, cfg.Site.TimeZone)
+	return nil
+}
+
+// readTime reads a time as people write it: RFC 3339, a local date with or
+// without a time, or a duration meaning so long ago.
+func readTime(s string, loc *time.Location, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil {
+		return now.Add(-d), nil
+	}
+	if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
+		return t, nil
+	}
+	for _, layout := range []string{"2006-01-02", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02 15:04:05"} {
+		if t, err := time.ParseInLocation(layout, s, loc); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is not a time; write 2026-11-23, 2026-11-23T09:00 or 2h", s)
+}
+
+// printRows prints a table of at most 80 columns.
+func printRows(w io.Writer, rows []store.Row, loc *time.Location) {
+	if len(rows) == 0 {
+		fmt.Fprintln(w, "no calls")
+		return
+	}
+	fmt.Fprintf(w, "%-26s %-11s %5s %-8s %-9s %-3s %-3s %s\n", "ID", "START", "SEC", "EXT", "OTHER", "DIR", "POL", "STATE")
+	for _, r := range rows {
+		fmt.Fprintf(w, "%-26s %-11s %5s %-8s %-9s %-3s %-3s %s\n",
+			r.ID, r.Start.In(loc).Format("01-02 15:04"), strconv.FormatFloat(r.Duration, 'f', 0, 64),
+			clip(r.Extension, 8), tail(r.Other, 9), clip(r.Direction, 3), clip(r.Policy, 3), clip(string(r.State), 8))
+	}
+}
+
+// clip keeps the beginning of a field that came from the wire, harmless to a
+// terminal.
+func clip(s string, n int) string {
+	rs := []rune(printable(s))
+	if len(rs) > n {
+		return string(rs[:n-1]) + "…"
+	}
+	return string(rs)
+}
+
+// tail keeps the end of a number, which tells callers apart.
+func tail(s string, n int) string {
+	rs := []rune(printable(s))
+	if len(rs) > n {
+		return "…" + string(rs[len(rs)-n+1:])
+	}
+	return string(rs)
+}
+
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if strconv.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s)
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+
+	"siprecd/cmd/siprecd/recorder"
+	"siprecd/media"
+	"siprecd/store"
+)
+
+// ExportCmd is `siprecd export`.
+type ExportCmd struct {
+	ID     string `arg:"" help:"The recording's id, or the beginning of it (4 characters or more)."`
+	Output string `short:"o" placeholder:"FILE" help:"Where to write; - is standard output. Default: the id and its ending, here."`
+	Format string `enum:"wav,pcm,original" default:"wav" help:"wav: the recording as it is kept; pcm: 16-bit WAV; original: a pcap of the tape, while it exists."`
+}
+
+// Run writes the file. One that could not be written whole is removed.
+func (c *ExportCmd) Run(g *Globals) error {
+	cfg, err := g.load()
+	if err != nil {
+		return err
+	}
+	cl, err := dial(cfg.Data.Dir, true)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	body, err := cl.do("GET", "/export/"+url.PathEscape(c.ID), url.Values{"format": {c.Format}})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if c.Output == "-" {
+		_, err := io.Copy(g.out(), body)
+		return err
+	}
+	name := c.Output
+	if name == "" {
+		name = c.ID + map[string]string{"wav": ".wav", "pcm": ".wav", "original": ".pcap"}[c.Format]
+	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	n, err := io.Copy(f, body)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", name, err), os.Remove(name))
+	}
+	fmt.Fprintf(g.out(), "%s: %d bytes\n", name, n)
+	return nil
+}
+
+func (d *desk) serveExport(w http.ResponseWriter, r *http.Request) {
+	err := d.export(w, r)
+	switch {
+	case err == nil:
+	case errors.Is(err, store.ErrNotFound):
+		http.Error(w, fmt.Sprintf("no recording %q; siprecd calls lists them", r.PathValue("id")), http.StatusNotFound)
+	default:
+		http.Error(w, err.Error(), http.StatusConflict)
+	}
+}
+
+func (d *desk) export(w http.ResponseWriter, r *http.Request) error {
+	row, err := d.one(r)
+	if err != nil {
+		return err
+	}
+	if r.FormValue("format") == "original" {
+		tape, err := recorder.Tape(d.store, row.ID)
+		if err != nil {
+			return fmt.Errorf("%s has no tape any more: it is removed once the recording is sealed without loss", row.ID)
+		}
+		return media.WritePcap(w, tape)
+	}
+	if row.File == "" {
+		return fmt.Errorf("%s has no audio: its state is %s (policy %s, %s)", row.ID, row.State, row.Policy, row.DecidedBy)
+	}
+	body, err := d.store.Blobs.Open(r.Context(), row.File)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if r.FormValue("format") == "pcm" {
+		return media.WritePCM(w, body)
+	}
+	w.Header().Set("Content-Type", map[string]string{".wav": "audio/wav", ".flac": "audio/flac"}[path.Ext(row.File)])
+	_, err = io.Copy(w, body)
+	return err
+}
+
+// one finds the recording of a request by its id, or by an unmistakable
+// beginning of it.
+func (d *desk) one(r *http.Request) (*store.Row, error) {
+	var found *store.Row
+	for row, err := range d.store.Catalog.Find(r.Context(), store.Query{ID: r.PathValue("id"), Limit: 2}) {
+		if err != nil {
+			return nil, err
+		}
+		if found != nil {
+			return nil, fmt.Errorf("%q begins several ids; write more of it", r.PathValue("id"))
+		}
+		found = row
+	}
+	if found == nil {
+		return nil, store.ErrNotFound
+	}
+	return found, nil
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"time"
+
+	"siprecd/store"
+)
+
+// status is the answer to `siprecd status --json`.
+type status struct {
+	Version  string        `json:"version"`
+	Started  time.Time     `json:"started"`
+	Listen   []string      `json:"listen"`
+	Config   configStatus  `json:"config"`
+	Sources  []srcStatus   `json:"sources"`
+	Live     []store.Row   `json:"live"`
+	Disk     diskStatus    `json:"disk"`
+	Calls    int           `json:"calls"`
+	Errors   []recentError `json:"errors"`
+	Warnings []string      `json:"warnings"`
+}
+
+type configStatus struct {
+	File   string    `json:"file"`
+	Loaded time.Time `json:"loaded"`
+	Policy string    `json:"policy"`
+	Error  string    `json:"error,omitempty"` // of the last reload: the file on disk is not in force
+}
+
+type srcStatus struct {
+	Name        string    `json:"name"`
+	Address     string    `json:"address"`
+	LastHeard   time.Time `json:"last_heard,omitzero"`
+	Requests    int64     `json:"requests"`
+	Refused     int64     `json:"refused"`
+	ParseErrors int64     `json:"parse_errors"`
+	Live        int       `json:"live"`
+}
+
+type diskStatus struct {
+	Dir   string `json:"dir"`
+	Free  uint64 `json:"free"`
+	Total uint64 `json:"total"`
+	Error string `json:"error,omitempty"`
+}
+
+type recentError struct {
+	At   time.Time `json:"at"`
+	Text string    `json:"text"`
+}
+
+// StatusCmd is `siprecd status`.
+type StatusCmd struct {
+	JSON bool `help:"Print it as JSON."`
+}
+
+// Run prints one screen.
+func (c *StatusCmd) Run(g *Globals) error {
+	cfg, err := g.load()
+	if err != nil {
+		return err
+	}
+	cl, err := dial(cfg.Data.Dir, false)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	body, err := cl.do("GET", "/status", url.Values{})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if c.JSON {
+		_, err := io.Copy(g.out(), body)
+		return err
+	}
+	var s status
+	if err := json.NewDecoder(body).Decode(&s); err != nil {
+		return err
+	}
+	s.print(g.out(), cfg.Site.TimeZone, time.Now())
+	return nil
+}
+
+func (s *status) print(w io.Writer, loc *time.Location, now time.Time) {
+	fmt.Fprintf(w, "siprecd %s, up %s\n", s.Version, now.Sub(s.Started).Round(time.Second))
+	fmt.Fprintf(w, "listen   %s\n", joinOr(s.Listen, "nothing"))
+	fmt.Fprintf(w, "config   %s, read %s\n", orDefault(s.Config.File, "built-in defaults"), s.Config.Loaded.In(loc).Format("01-02 15:04:05"))
+	fmt.Fprintf(w, "policy   %s\n", s.Config.Policy)
+	if s.Config.Error != "" {
+		fmt.Fprintf(w, "CONFIG   the file on disk is NOT in force:\n%s\n", s.Config.Error)
+	}
+	fmt.Fprintf(w, "disk     %s free of %s, %s\n", gib(s.Disk.Free), gib(s.Disk.Total), s.Disk.Dir)
+	if s.Disk.Error != "" {
+		fmt.Fprintf(w, "DISK     %s\n", s.Disk.Error)
+	}
+	for _, t := range s.Warnings {
+		fmt.Fprintf(w, "WARNING  %s\n", t)
+	}
+	fmt.Fprintf(w, "calls    %d in the catalogue, %d live\n", s.Calls, len(s.Live))
+	fmt.Fprintf(w, "\n%-16s %-22s %-14s %8s %7s %5s\n", "SRC", "ADDRESS", "LAST HEARD", "REQUESTS", "REFUSED", "LIVE")
+	if len(s.Sources) == 0 {
+		fmt.Fprintln(w, "nobody has been heard yet")
+	}
+	for _, src := range s.Sources {
+		heard := "never"
+		if !src.LastHeard.IsZero() {
+			heard = now.Sub(src.LastHeard).Round(time.Second).String() + " ago"
+		}
+		fmt.Fprintf(w, "%-16s %-22s %-14s %8d %7d %5d\n", clip(src.Name, 16), clip(src.Address, 22), heard, src.Requests, src.Refused, src.Live)
+	}
+	if len(s.Live) > 0 {
+		fmt.Fprintln(w)
+		printRows(w, s.Live, loc)
+	}
+	if len(s.Errors) > 0 {
+		fmt.Fprintln(w, "\nlast errors")
+		for _, e := range s.Errors {
+			fmt.Fprintf(w, "%s  %s\n", e.At.In(loc).Format("01-02 15:04:05"), printable(e.Text))
+		}
+	}
+}
+
+func gib(n uint64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
+
+func orDefault(s, def string) string {
+	if s == "" {
+		return def
+	}
+	return s
+}
+
+func joinOr(ss []string, def string) string {
+	if len(ss) == 0 {
+		return def
+	}
+	out := ss[0]
+	for _, s := range ss[1:] {
+		out += ", " + s
+	}
+	return out
+}
