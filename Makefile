@@ -32,6 +32,7 @@ e2e: build ## tests with real outside programs; installs them with apt when miss
 lint: ## gofmt, vet, staticcheck
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not gofmt-ed: $$bad"; exit 1; }
 	$(GO) vet ./...
+	$(GO) vet -tags e2e ./cmd/siprecd/e2e
 	$(GO) tool staticcheck ./...
 
 fuzz: ## every fuzz target for FUZZTIME each
