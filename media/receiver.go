@@ -75,7 +75,7 @@ func NewReceiver(c ReceiverConfig) (*Receiver, error) {
 	r := &Receiver{cfg: c, ports: ports}
 	if !c.Portable {
 		r.spare = newDrainer()
-		if r.stamps, err = keepStamping(r.spare, c.ReadBuffer); err != nil {
+		if r.stamps, err = bindRaw(netip.AddrPort{}, c.ReadBuffer); err != nil {
 			return nil, err
 		}
 		r.warnOfSmallBuffers(r.stamps.readBuffer())

@@ -147,33 +147,6 @@ func bindRaw(at netip.AddrPort, readBuffer int) (_ socket, err error) {
 	return &rawSocket{fd: fd, port: port, rcv: rcv}, nil
 }
 
-// keepStamping opens a socket that has the kernel stamp packets as long as it
-// is open. The kernel begins a moment after the first socket asks, and until
-// then a packet's time would be that of its reading; so it waits, 100 ms at
-// most, for a packet to itself whose time is that of its arrival.
-func keepStamping(d *drainer, readBuffer int) (socket, error) {
-	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	bound, err := bindRaw(netip.AddrPortFrom(loopback, 0), readBuffer)
-	if err != nil {
-		return nil, err
-	}
-	s := bound.(*rawSocket)
-	self := sockaddr(netip.AddrPortFrom(loopback, s.port))
-	for range 50 {
-		if err := unix.Sendto(s.fd, nil, 0, self); err != nil {
-			break // no loopback here
-		}
-		sent := time.Now().UnixNano()
-		d.reset()
-		s.drain(d, 0, false)
-		if len(d.arrived) > 0 && d.arrived[0].at <= sent {
-			break
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-	return s, nil
-}
-
 func sockaddr(at netip.AddrPort) unix.Sockaddr {
 	if !at.Addr().Is6() {
 		s := &unix.SockaddrInet4{Port: int(at.Port())}

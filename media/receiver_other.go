@@ -15,5 +15,3 @@ type recvBatch struct{}
 func newRecvBatch() *recvBatch { return nil }
 
 func bindRaw(netip.AddrPort, int) (socket, error) { return nil, errors.ErrUnsupported }
-
-func keepStamping(*drainer, int) (socket, error) { return nil, errors.ErrUnsupported }

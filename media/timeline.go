@@ -32,10 +32,11 @@ type timeline struct {
 	runs        []run
 	corrections []Correction
 
-	ssrc uint32
-	n    int64 // audio packets so far
-	ts0  uint32
-	base int64 // ns: where ts0 lies by the current mapping
+	ssrc  uint32
+	n     int64 // audio packets so far
+	ts0   uint32
+	base  int64 // ns: where ts0 lies by the current mapping
+	first bool
 
 	windowAt  int64 // ns: when the window began
 	windowMin int64 // ns: smallest error in it

@@ -23,6 +23,7 @@ type commands struct {
 	Status  StatusCmd  `cmd:"" help:"One screen: who sends to us, what is live, the disk, the last errors."`
 	Calls   CallsCmd   `cmd:"" help:"List recordings, newest first."`
 	Export  ExportCmd  `cmd:"" help:"Write the audio of a recording to a file."`
+	Replay  ReplayCmd  `cmd:"" help:"Record a capture file, offline, with the same result every time."`
 	Call    CallCmd    `cmd:"" help:"Place SIPREC calls: a recording client for trying a recorder."`
 	Reindex ReindexCmd `cmd:"" help:"Rebuild the catalogue from the files of the vault."`
 	Version VersionCmd `cmd:"" help:"Print the version."`

@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -25,7 +26,9 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("LANG", "C")
-			return nil
+			samples, err := filepath.Abs("../../testdata/rtp")
+			e.Setenv("RTP", samples)
+			return err
 		},
 	})
 }

@@ -367,7 +367,7 @@ func FuzzCapture(f *testing.F) {
 	small.tcp(alice, bob, 2, 0, flagACK, []byte("I"))
 	f.Add(small.buf.Bytes())
 	if whole, err := os.ReadFile("../../../testdata/rtp/opensips-call.pcap"); err == nil {
-		f.Add(whole[:3000])
+		f.Add(whole[:8000])
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		plan, err := Survey(bytes.NewReader(file), nil)

@@ -109,7 +109,7 @@ func (d *dialog) response(s signal, fromCaller bool) {
 			e.early = &s
 		}
 	case e.final == nil || mine && e.final.src != e.request.dst && s.Status/100 == e.final.Status/100:
-		if s.Method == "INVITE" && s.Status < 300 {
+		if s.Method == "INVITE" && s.Status < 300 && fromCaller {
 			if d.calleeTag != "" && d.calleeTag != s.ToTag {
 				return // another branch of a forked INVITE
 			}

@@ -77,6 +77,9 @@ func forkedCall(d *dialog, last time.Time) (s *Session, why string) {
 	s.Info = info
 	s.Offers[0].Metadata = []sip.Metadata{metadata(d.invite.CallID, caller, callee)}
 	s.finish(d, last)
+	if d.bye != nil {
+		s.Side = "src" // whoever of the two hung up, an SRC would have told us
+	}
 	s.Offers[0].Notes = append(s.Offers[0].Notes, s.Notes...)
 	return s, ""
 }

@@ -62,10 +62,10 @@ func (f *framer) add(p Packet, give func(*sip.Message), refused func(error)) err
 		if !f.synced && !f.sync() {
 			break
 		}
+		f.buf = bytes.TrimLeft(f.buf, "\r\n") // keep-alives
 		m, n, err := sip.ParseMessage(f.buf, false)
 		switch {
 		case errors.Is(err, io.ErrUnexpectedEOF):
-			f.buf = f.buf[n:] // keep-alives before the message
 			if !f.found && !f.promising() {
 				f.synced = false
 				if f.fresh || !f.sync() {
@@ -100,8 +100,7 @@ func (f *framer) add(p Packet, give func(*sip.Message), refused func(error)) err
 
 // promising reports whether what has come so far may be the beginning of SIP.
 func (f *framer) promising() bool {
-	head := bytes.TrimLeft(f.buf, "\r\n")
-	line, _, whole := bytes.Cut(head, []byte("\n"))
+	line, _, whole := bytes.Cut(f.buf, []byte("\n"))
 	if whole || len(line) > probe {
 		return startLine.Match(append(bytes.Clone(line), '\n'))
 	}
