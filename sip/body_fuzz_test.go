@@ -3,7 +3,10 @@ package sip
 import (
 	"bytes"
 	"errors"
+	"path/filepath"
 	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
 )
 
 // FuzzContent: any body gives parts that lie within it or a status to answer.
@@ -11,6 +14,16 @@ func FuzzContent(f *testing.F) {
 	f.Add(mixed, []byte(sdpPart+metaPart+"--b1--\n"))
 	f.Add("multipart/mixed", []byte(multipartBody))
 	f.Add("application/dtmf-relay", []byte("Signal=1\r\nDuration=160\r\n"))
+	files, _ := filepath.Glob("../testdata/src/*.txtar")
+	for _, file := range files {
+		archive, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if m, _, err := ParseMessage(archive.Files[0].Data, true); err == nil {
+			f.Add(m.ContentType, m.Body)
+		}
+	}
 	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
 		before := bytes.Clone(body)
 		c, err := readContent(contentType, "", "", body)

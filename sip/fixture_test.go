@@ -2,6 +2,7 @@ package sip
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"maps"
@@ -21,11 +22,11 @@ import (
 var update = flag.Bool("update", false, "rewrite what testdata/src says of offers and answers")
 
 // TestSources reads testdata/src: what each kind of SRC sends. An archive is one
-// recording session: for each "request" it has the "offer" understood and the
+// source: for each "request" it has the "offer" understood and the
 // "answer" given when every audio line is accepted.
 func TestSources(t *testing.T) {
 	files, err := filepath.Glob("../testdata/src/*.txtar")
-	if err != nil || len(files) < 5 {
+	if err != nil || len(files) < 20 {
 		t.Fatalf("%d fixtures found, %v", len(files), err)
 	}
 	for _, file := range files {
@@ -61,6 +62,7 @@ func playSource(t *testing.T, archive *txtar.Archive) *txtar.Archive {
 	got := &txtar.Archive{Comment: archive.Comment}
 	var view rsmeta.View
 	var labels []string
+	callID := ""
 	for _, f := range archive.Files {
 		if f.Name != "request" {
 			continue
@@ -74,6 +76,9 @@ func playSource(t *testing.T, archive *txtar.Archive) *txtar.Archive {
 		o, err := m.Offer(at)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, f.Data)
+		}
+		if m.CallID != callID {
+			callID, view = m.CallID, rsmeta.View{}
 		}
 		if o.Media != nil {
 			labels = nil
@@ -102,7 +107,7 @@ func describeRequest(m *Message, at time.Time) string {
 	info := m.Info(at, "udp", bubbleSRC.AddrPort(), bubbleSRS.AddrPort())
 	fmt.Fprintf(&b, "from %s to %s\n", info.From.User, info.To.User)
 	for _, name := range slices.Sorted(maps.Keys(info.Correlation)) {
-		fmt.Fprintf(&b, "with %s %s\n", name, info.Correlation[name])
+		fmt.Fprintf(&b, "with %s\n", strings.TrimSpace(name+" "+info.Correlation[name]))
 	}
 	return b.String()
 }
@@ -124,8 +129,8 @@ func describeParties(t *testing.T, view *rsmeta.View, o *Offer, labels []string)
 		if p.Name != "" {
 			fmt.Fprintf(&b, " %q", p.Name)
 		}
-		if len(p.Sends) > 0 {
-			fmt.Fprintf(&b, " sends %s", strings.Join(p.Sends, ","))
+		for i, label := range p.Sends {
+			fmt.Fprintf(&b, "%s%s", []string{" sends ", ","}[min(i, 1)], cmp.Or(label, "the line without a label"))
 		}
 		if !p.Left.IsZero() {
 			b.WriteString(" left")
@@ -138,6 +143,8 @@ func describeParties(t *testing.T, view *rsmeta.View, o *Offer, labels []string)
 // answerSource is what an SRS that records all audio answers.
 func answerSource(t *testing.T, o *Offer) string {
 	switch {
+	case o.Method == "ACK":
+		return "nothing: it answers our offer\n"
 	case o.Media == nil && !o.WantOffer:
 		return "200 without SDP\n"
 	case o.Media == nil:
