@@ -23,6 +23,15 @@
 // transactions' clock. Start starts the readers and the clock; Close ends the
 // sessions with BYE, waits for them and then for the readers.
 //
+// # Bodies
+//
+// A body is taken apart by readContent: multipart of any shape, SDP, metadata
+// (kept byte for byte, read by rsmeta elsewhere), keys of INFO. What cannot be
+// answered is a *bodyError with its status; whatever else is odd becomes a
+// readable note, in Offer.Notes on the body and in Description.Notes on its SDP.
+// encodeAnswer writes our SDP and narrows an Answer to what the offer allows.
+// testdata/src shows by example what SRCs send and what they are answered.
+//
 // # Our own layers
 //
 // Transports, transactions and dialog are ours, because order within a dialog,
