@@ -9,11 +9,14 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"siprecd/cmd/siprecd/config"
+	"siprecd/cmd/siprecd/place"
 	"siprecd/cmd/siprecd/recorder"
 	"siprecd/cmd/siprecd/replay"
 	"siprecd/policy"
@@ -27,6 +30,9 @@ type ReplayCmd struct {
 	JSON    bool              `help:"Print the whole rows as JSON, as calls --json does; guesses go to standard error."`
 	Declare []replay.Declared `short:"d" sep:"none" placeholder:"IP:PORT=LABEL" help:"RTP alone: LABEL speaks to IP:PORT. Give it once a stream."`
 	Ours    []string          `placeholder:"NUMBER" help:"Take NUMBER for one of ours, whatever [site] numbers says."`
+
+	To        string `placeholder:"sip:HOST" help:"Send the sessions at a running recorder instead, in real time."`
+	Transport string `help:"For --to: udp, tcp or tls." enum:"udp,tcp,tls" default:"udp"`
 }
 
 // Help is shown below the usage.
@@ -38,6 +44,7 @@ decided by the configuration, recorded and listed.
   siprecd replay call.pcap                       record what is in it
   siprecd replay call.pcap --ours 2001           2001 is our extension
   siprecd replay rtp.pcap -d 192.0.2.10:4000=2001 -d 192.0.2.20:4002=0105550101
+  siprecd replay call.pcap --to sip:192.0.2.5    place it again, at a recorder
 
 A capture with ordinary calls and no recording session is taken as if the calls
 had been forked to us. Take captures with: tcpdump -i any -s 0 -w call.pcap`
@@ -56,6 +63,9 @@ func (cmd *ReplayCmd) Run(g *Globals) (err error) {
 	if err != nil {
 		return err
 	}
+	if cmd.To != "" && !strings.HasPrefix(cmd.To, "sip:") && !strings.HasPrefix(cmd.To, "sips:") {
+		return fmt.Errorf("--to %s: write it as sip:HOST or sip:HOST:PORT", cmd.To)
+	}
 	file, err := os.Open(cmd.File)
 	if err != nil {
 		return err
@@ -67,6 +77,9 @@ func (cmd *ReplayCmd) Run(g *Globals) (err error) {
 	}
 	if len(plan.Sessions) == 0 {
 		return cmd.nothing(plan)
+	}
+	if cmd.To != "" {
+		return cmd.send(g, plan)
 	}
 	dir := cmd.directory()
 	if err := makeReplayDirectory(dir); err != nil {
@@ -99,6 +112,40 @@ func play(plan *replay.Plan, file io.Reader, dir string, settings *recorder.Sett
 	defer rec.Close()
 	player := &replay.Player{Recorder: rec, Plan: plan, Source: func(a netip.Addr) string { return sourceName(cfg, a) }}
 	return player.Play(context.Background(), file)
+}
+
+// send places the sessions at a running recorder, until Ctrl-C.
+func (cmd *ReplayCmd) send(g *Globals, plan *replay.Plan) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	src, err := place.Open(place.Options{Transport: cmd.Transport})
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	for _, n := range plan.Notes {
+		fmt.Fprintf(g.err(), "note: %s\n", n)
+	}
+	sender := &replay.Sender{
+		Caller: src.Caller, Target: cmd.To, Plan: plan,
+		Open: func() (io.ReadCloser, error) { return os.Open(cmd.File) },
+	}
+	failed := 0
+	for i, sent := range sender.Run(ctx) {
+		packets := 0
+		for _, n := range sent.Packets {
+			packets += n
+		}
+		fmt.Fprintf(g.out(), "session %d: %d packets on %d lines in %.1f s\n", i+1, packets, len(sent.Packets), sent.Length.Seconds())
+		if sent.Err != nil {
+			failed++
+			fmt.Fprintf(g.err(), "session %d: %v\n", i+1, sent.Err)
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d sessions failed", failed, len(plan.Sessions))
+	}
+	return nil
 }
 
 // settings are those of the configuration, with the numbers of --ours and with

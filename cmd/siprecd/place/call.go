@@ -101,7 +101,7 @@ func (c Call) Run(ctx context.Context) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("%s cannot be reached: %w", c.Target, err)
 	}
-	conns, err := mediaSockets(ctx, local, 2)
+	conns, err := Sockets(ctx, local, 2)
 	if err != nil {
 		return Result{}, err
 	}

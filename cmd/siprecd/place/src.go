@@ -50,9 +50,9 @@ func (s *SRC) Close() {
 	s.Caller.Close()
 }
 
-// mediaSockets binds one socket for each line, on even ports as RFC 3550
+// Sockets binds n media sockets, one for each line, on even ports as RFC 3550
 // section 11 has it.
-func mediaSockets(ctx context.Context, local netip.Addr, n int) (conns []*net.UDPConn, err error) {
+func Sockets(ctx context.Context, local netip.Addr, n int) (conns []*net.UDPConn, err error) {
 	defer func() {
 		if err != nil {
 			closeAll(conns)

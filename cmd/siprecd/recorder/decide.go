@@ -52,8 +52,12 @@ func (c *Call) expire(at time.Time) (redirect bool) {
 	d := c.settings.Rules.Decide(c.facts())
 	c.undecided, c.provisional = false, true
 	c.adopt(at, d, true)
-	c.note("no party of ours was named within %v: the default applies (%s, %s)",
-		c.deadline.Sub(c.start).Round(10*time.Millisecond), d.Mode, d.By)
+	if c.deadline.IsZero() {
+		c.note("the session ended before a party was named: the default applies (%s, %s)", d.Mode, d.By)
+	} else {
+		c.note("no party of ours was named within %v: the default applies (%s, %s)",
+			c.deadline.Sub(c.start).Round(10*time.Millisecond), d.Mode, d.By)
+	}
 	c.begin(at, true)
 	c.ports.Hold(false)
 	return d.Mode == policy.Off

@@ -8,10 +8,12 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"siprecd/cmd/siprecd/recorder"
 	"siprecd/media"
+	"siprecd/sip"
 	"siprecd/store"
 )
 
@@ -54,6 +56,7 @@ type take struct {
 	held    []heldPacket
 	last    time.Time // of what the call has been told
 	flushed time.Time
+	refused string // why the recorder would not have it
 }
 
 type route struct {
@@ -174,7 +177,8 @@ func (p *Player) step(ctx context.Context, t *take) error {
 		reply := t.call.Offer(o.Offer)
 		t.release()
 		if reply.Reject != 0 && t.next == 1 {
-			return p.end(ctx, t, o.At, "srs", fmt.Sprintf("refused with %d, %s", reply.Reject, reply.Reason))
+			t.refused = fmt.Sprintf("we refuse it with %d: %s (offered: %s)", reply.Reject, reply.Reason, offered(o.Offer))
+			return p.end(ctx, t, o.At, "srs", fmt.Sprintf("refused with %d", reply.Reject))
 		}
 		return nil
 	}
@@ -294,6 +298,9 @@ func (p *Player) end(ctx context.Context, t *take, at time.Time, side, reason st
 		return nil
 	}
 	row := t.call.End(at, side, reason)
+	if t.refused != "" {
+		row.Notes = append(row.Notes, t.refused)
+	}
 	for line, place := range t.places {
 		if t.open[line] && (line >= len(t.packets) || t.packets[line] == 0) {
 			row.Notes = append(row.Notes, silent(line, place))
@@ -304,6 +311,22 @@ func (p *Player) end(ctx context.Context, t *take, at time.Time, side, reason st
 	}
 	p.rows = append(p.rows, row)
 	return nil
+}
+
+// offered lists the formats of an offer's audio lines.
+func offered(o *sip.Offer) string {
+	var names []string
+	if o.Media == nil {
+		return "nothing"
+	}
+	for _, l := range o.Media.Lines {
+		for _, c := range l.Codecs {
+			if name := fmt.Sprintf("%s/%d", c.Name, c.Clock); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 func silent(line int, place Place) string {
