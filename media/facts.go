@@ -16,6 +16,7 @@ type Facts struct {
 	Streams     []StreamFacts
 	Keys        []Key
 	Corrections []Correction
+	Waiting     []string // names of codecs without a decoder: silent until rendered again with one
 	Notes       []string
 }
 

@@ -5,91 +5,56 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 )
 
-// Format tags of WAV files (RFC 2361).
-const (
-	wavPCM  = 1
-	wavALaw = 6
-	wavULaw = 7
-)
-
-// wavHeader is everything before the samples. Its length is always the same:
-// a JUNK chunk keeps the room that the 64-bit sizes of RF64 (EBU Tech 3306)
-// take in files of 4 GiB and more.
-type wavHeader struct {
-	tag, channels, rate, bits int
-	frames                    int64
-}
-
-// wavHeaderBytes is the length of the header: RIFF 12, JUNK or ds64 36, fmt 26,
-// fact 12, data 8.
-const wavHeaderBytes = 12 + 36 + 26 + 12 + 8
-
-func (h wavHeader) dataBytes() int64 { return h.frames * int64(h.channels*h.bits/8) }
-
-func (h wavHeader) write(w io.Writer) error {
-	data := h.dataBytes()
-	riff := data + data%2 + wavHeaderBytes - 8
-	huge := riff > 0xffffffff
+// wavHeader returns everything before the samples. Its JUNK chunk holds the
+// place of a ds64 chunk, which it becomes above 4 GiB (EBU Tech 3306).
+func wavHeader(tag uint16, channels, rate, bits int, frames int64) []byte {
 	le := binary.LittleEndian
-	var b []byte
-	size32 := func(n int64) uint32 {
-		if huge {
-			return 0xffffffff
-		}
-		return uint32(n)
+	block := channels * bits / 8
+	data := frames * int64(block)
+	var fmtFact []byte
+	fmtFact = append(fmtFact, "fmt "...)
+	size := uint32(16)
+	if tag != tagPCM {
+		size = 18
 	}
-	if huge {
-		b = append(b, "RF64"...)
+	fmtFact = le.AppendUint32(fmtFact, size)
+	fmtFact = le.AppendUint16(fmtFact, tag)
+	fmtFact = le.AppendUint16(fmtFact, uint16(channels))
+	fmtFact = le.AppendUint32(fmtFact, uint32(rate))
+	fmtFact = le.AppendUint32(fmtFact, uint32(rate*block))
+	fmtFact = le.AppendUint16(fmtFact, uint16(block))
+	fmtFact = le.AppendUint16(fmtFact, uint16(bits))
+	if tag != tagPCM { // no extension; a fact chunk is due
+		fmtFact = le.AppendUint16(fmtFact, 0)
+		fmtFact = append(fmtFact, "fact"...)
+		fmtFact = le.AppendUint32(fmtFact, 4)
+		fmtFact = le.AppendUint32(fmtFact, uint32(min(frames, math.MaxUint32)))
+	}
+	const ds64 = 28
+	riff := 4 + 8 + ds64 + int64(len(fmtFact)) + 8 + data + data%2
+	var h []byte
+	if riff <= math.MaxUint32 {
+		h = append(h, "RIFF"...)
+		h = le.AppendUint32(h, uint32(riff))
+		h = append(h, "WAVEJUNK"...)
+		h = le.AppendUint32(h, ds64)
+		h = append(h, make([]byte, ds64)...)
 	} else {
-		b = append(b, "RIFF"...)
+		h = append(h, "RF64"...)
+		h = le.AppendUint32(h, math.MaxUint32)
+		h = append(h, "WAVEds64"...)
+		h = le.AppendUint32(h, ds64)
+		h = le.AppendUint64(h, uint64(riff))
+		h = le.AppendUint64(h, uint64(data))
+		h = le.AppendUint64(h, uint64(frames))
+		h = le.AppendUint32(h, 0)
 	}
-	b = le.AppendUint32(b, size32(riff))
-	b = append(b, "WAVE"...)
-	if huge {
-		b = le.AppendUint32(append(b, "ds64"...), 28)
-		b = le.AppendUint64(b, uint64(riff))
-		b = le.AppendUint64(b, uint64(data))
-		b = le.AppendUint64(b, uint64(h.frames))
-		b = le.AppendUint32(b, 0)
-	} else {
-		b = le.AppendUint32(append(b, "JUNK"...), 28)
-		b = append(b, make([]byte, 28)...)
-	}
-	frame := h.channels * h.bits / 8
-	b = le.AppendUint32(append(b, "fmt "...), 18)
-	b = le.AppendUint16(b, uint16(h.tag))
-	b = le.AppendUint16(b, uint16(h.channels))
-	b = le.AppendUint32(b, uint32(h.rate))
-	b = le.AppendUint32(b, uint32(h.rate*frame))
-	b = le.AppendUint16(b, uint16(frame))
-	b = le.AppendUint16(b, uint16(h.bits))
-	b = le.AppendUint16(b, 0)
-	b = le.AppendUint32(append(b, "fact"...), 4)
-	b = le.AppendUint32(b, uint32(min(h.frames, 0xffffffff)))
-	b = le.AppendUint32(append(b, "data"...), size32(data))
-	_, err := w.Write(b)
-	return err
-}
-
-// pad makes the data chunk even, as RIFF demands.
-func (h wavHeader) pad(w io.Writer) error {
-	if h.dataBytes()%2 == 0 {
-		return nil
-	}
-	_, err := w.Write([]byte{0})
-	return err
-}
-
-// WAV is an open WAV or RF64 file.
-type WAV struct {
-	Tag       int // 1 PCM, 6 A-law, 7 µ-law
-	Channels  int
-	Rate      int // Hz
-	Bits      int // per sample
-	DataBytes int64
-	Data      *io.SectionReader
+	h = append(h, fmtFact...)
+	h = append(h, "data"...)
+	return le.AppendUint32(h, uint32(min(data, math.MaxUint32)))
 }
 
 // Sound is an open file that can be read from anywhere.
@@ -98,100 +63,86 @@ type Sound interface {
 	io.ReaderAt
 }
 
-// ReadWAV reads the header of a WAV or RF64 file. A data chunk that claims more
-// than the file holds is cut to what is there.
+// WAV is an opened RIFF or RF64 WAVE file.
+type WAV struct {
+	Tag       int // WAVE format tag: 1 PCM, 6 A-law, 7 µ-law
+	Channels  int
+	Rate      int // Hz
+	Bits      int // per sample
+	Frames    int64
+	DataStart int64 // bytes from the beginning of the file
+	DataBytes int64
+	Data      *io.SectionReader // the samples
+}
+
+var errNotWAV = errors.New("not a WAVE file: it does not begin with RIFF or RF64")
+
+// ReadWAV reads the chunks before the samples. A file cut short has as many
+// samples as are there.
 func ReadWAV(r Sound) (*WAV, error) {
-	end, err := r.Seek(0, io.SeekEnd)
+	size, err := r.Seek(0, io.SeekEnd)
 	if err != nil {
 		return nil, err
 	}
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
 	var head [12]byte
-	if _, err := r.ReadAt(head[:], 0); err != nil {
-		return nil, fmt.Errorf("not a WAV file: %w", err)
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, errNotWAV
 	}
-	if s := string(head[:4]); (s != "RIFF" && s != "RF64") || string(head[8:]) != "WAVE" {
-		return nil, errors.New("not a WAV file")
+	if kind := string(head[:4]); kind != "RIFF" && kind != "RF64" || string(head[8:]) != "WAVE" {
+		return nil, errNotWAV
 	}
-	w := &WAV{}
-	var big uint64
-	for at := int64(12); at+8 <= end; {
-		var chunk [8 + 28]byte
-		n, err := r.ReadAt(chunk[:], at)
-		if n < 8 {
-			return nil, fmt.Errorf("WAV chunk at %d: %w", at, err)
+	w, long := &WAV{}, int64(-1)
+	for at := int64(12); ; {
+		var chunk [8]byte
+		if _, err := r.Seek(at, io.SeekStart); err != nil {
+			return nil, err
 		}
-		size := int64(binary.LittleEndian.Uint32(chunk[4:]))
-		body := chunk[8:n]
-		switch string(chunk[:4]) {
+		if _, err := io.ReadFull(r, chunk[:]); err != nil {
+			return nil, fmt.Errorf("WAVE file without samples: %w", err)
+		}
+		id, n := string(chunk[:4]), int64(binary.LittleEndian.Uint32(chunk[4:]))
+		switch id {
 		case "ds64":
-			if len(body) >= 16 {
-				big = binary.LittleEndian.Uint64(body[8:])
+			var sizes [16]byte
+			if _, err := io.ReadFull(r, sizes[:]); err != nil {
+				return nil, fmt.Errorf("WAVE file cut in its ds64 chunk: %w", err)
 			}
+			long = int64(binary.LittleEndian.Uint64(sizes[8:]))
 		case "fmt ":
-			if len(body) < 16 {
-				return nil, errors.New("WAV format chunk is cut off")
+			if err := w.readFormat(r); err != nil {
+				return nil, err
 			}
-			w.Tag = int(binary.LittleEndian.Uint16(body))
-			w.Channels = int(binary.LittleEndian.Uint16(body[2:]))
-			w.Rate = int(binary.LittleEndian.Uint32(body[4:]))
-			w.Bits = int(binary.LittleEndian.Uint16(body[14:]))
 		case "data":
-			if size == 0xffffffff && big > 0 {
-				size = int64(min(big, 1<<62))
+			if n == math.MaxUint32 && long >= 0 {
+				n = long
 			}
-			w.DataBytes = min(size, end-at-8)
-			w.Data = io.NewSectionReader(r, at+8, w.DataBytes)
-			if w.Tag == 0 {
-				return nil, errors.New("WAV data before its format")
-			}
-			return w, nil
+			return w, w.setData(r, at+8, min(n, size-at-8))
 		}
-		at += 8 + size + size%2
+		at += 8 + n + n%2
 	}
-	return nil, errors.New("WAV file without data")
 }
 
-// WritePCM writes a recording as 16-bit PCM WAV.
-func WritePCM(w io.Writer, r Sound) error {
-	in, err := ReadWAV(r)
-	if err != nil {
-		return err
+func (w *WAV) readFormat(r io.Reader) error {
+	var b [16]byte
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		return fmt.Errorf("WAVE file cut in its fmt chunk: %w", err)
 	}
-	if in.Tag == wavPCM {
-		if _, err := r.Seek(0, io.SeekStart); err != nil {
-			return err
-		}
-		_, err := io.Copy(w, r)
-		return err
+	le := binary.LittleEndian
+	w.Tag, w.Channels = int(le.Uint16(b[:])), int(le.Uint16(b[2:]))
+	w.Rate, w.Bits = int(le.Uint32(b[4:])), int(le.Uint16(b[14:]))
+	return nil
+}
+
+func (w *WAV) setData(r Sound, start, n int64) error {
+	block := int64(w.Channels) * int64(w.Bits/8)
+	if block <= 0 || w.Rate <= 0 {
+		return errors.New("WAVE file without a usable fmt chunk before its samples")
 	}
-	table := &DecodeULaw
-	switch in.Tag {
-	case wavULaw:
-	case wavALaw:
-		table = &DecodeALaw
-	default:
-		return fmt.Errorf("WAV format %d cannot be written as PCM", in.Tag)
-	}
-	h := wavHeader{tag: wavPCM, channels: in.Channels, rate: in.Rate, bits: 16, frames: in.DataBytes / int64(max(1, in.Channels))}
-	if err := h.write(w); err != nil {
-		return err
-	}
-	buf := make([]byte, 32<<10)
-	out := make([]byte, 0, 64<<10)
-	for {
-		n, err := in.Data.Read(buf)
-		out = out[:0]
-		for _, b := range buf[:n] {
-			out = binary.LittleEndian.AppendUint16(out, uint16(table[b]))
-		}
-		if _, werr := w.Write(out); werr != nil {
-			return werr
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
+	w.DataStart, w.DataBytes = start, n
+	w.Frames = n / block
+	w.Data = io.NewSectionReader(r, start, n)
+	return nil
 }

@@ -1,0 +1,35 @@
+package media
+
+// WAVE format tags (RFC 2361).
+const (
+	tagPCM  = 1
+	tagALaw = 6
+	tagULaw = 7
+)
+
+func codecPCMU() codec { return g711Codec("PCMU", &DecodeULaw, 0xFF, tagULaw) }
+
+func codecPCMA() codec { return g711Codec("PCMA", &DecodeALaw, 0xD5, tagALaw) }
+
+func g711Codec(name string, table *[256]int16, silence byte, tag uint16) codec {
+	decode := func(dst []int16, payload []byte) []int16 {
+		for _, b := range payload {
+			dst = append(dst, table[b])
+		}
+		return dst
+	}
+	return codec{
+		name: name,
+		rate: func(f Format) int {
+			if f.Clock == 8000 && f.Channels <= 1 {
+				return 8000
+			}
+			return 0
+		},
+		units:   func(_ Format, payload []byte) int { return len(payload) },
+		open:    func(Format) func([]int16, []byte) []int16 { return decode },
+		plain:   true,
+		silence: silence,
+		tag:     tag,
+	}
+}

@@ -1,0 +1,154 @@
+package media
+
+const (
+	binSpan   = 1 * nanos   // of RTP time in one bin
+	shiftSpan = 150_000_000 // ns; arrivals off by more than this are no jitter
+	stallSpan = 6 * nanos   // how long after a stall arrivals may take to be on time again
+	tailSpan  = 1 * nanos   // a shift so near the end says nothing
+)
+
+// bin is the earliest arrival among neighbouring packets of a chain: how their
+// sender's clock stood to ours. Delay only ever makes packets later, so that
+// the earliest tells most.
+type bin struct {
+	first   int64 // which packet of audio, counted from the chain's first
+	clock   int64 // Hz
+	from    int64 // timestamp of its first packet
+	stamp   int64 // timestamp at the end of the earliest one's audio
+	offset  int64 // its arrival minus that timestamp, ns
+	arrived int64 // ns since call time 0, of its first packet
+	jumped  bool  // its timestamps do not go on where sequence numbers do
+}
+
+// stampTime converts RTP clock units to ns without overflow.
+func stampTime(stamp, clock int64) int64 {
+	return stamp/clock*nanos + stamp%clock*nanos/clock
+}
+
+// observe adds a packet of audio to the bins.
+func (c *chain) observe(p *tapePacket) {
+	clock := int64(p.format.Clock)
+	end := p.stamp + p.units
+	offset := p.at - stampTime(end, clock)
+	if n := len(c.bins); n > 0 {
+		b := &c.bins[n-1]
+		off := offset - b.offset
+		inside := p.stamp - b.from
+		if b.clock == clock && off < shiftSpan && off > -shiftSpan &&
+			inside < clock*binSpan/nanos && inside > -clock*binSpan/nanos {
+			if offset < b.offset {
+				b.offset, b.stamp = offset, end
+			}
+			return
+		}
+	}
+	astray := p.stampStep - p.step*p.units
+	c.bins = append(c.bins, bin{
+		first: c.sounds, clock: clock, from: p.stamp, stamp: end, offset: offset, arrived: p.at,
+		jumped: astray > 2*p.units || astray < -2*p.units,
+	})
+}
+
+// run is a stretch of a chain on one clock: where each timestamp lies in the
+// call.
+type run struct {
+	first  int64     // packet of audio with which it begins
+	clock  int64     // Hz
+	origin int64     // a timestamp
+	anchor int64     // where its audio lies, ns since call time 0
+	drift  []float64 // what to add for the sender's clock, ns, at each driftStep from origin; nil: nothing
+}
+
+// findRuns cuts a chain's bins where the sender's timestamps and the arrivals
+// part for good. A stall, after which everything comes at once, is no cut.
+func findRuns(bins []bin) []run {
+	var runs []run
+	begin, pending := 0, -1 // first bin of this run; first of those that came late
+	level, known := int64(0), false
+	for i, b := range bins {
+		if i > 0 && b.clock != bins[i-1].clock {
+			runs = append(runs, newRun(bins[begin:i]))
+			begin, pending, known = i, -1, false
+		}
+		if b.offset > soon(bins[i:])+shiftSpan {
+			if pending < 0 || b.jumped {
+				pending = i
+			}
+			continue
+		}
+		shift := b.offset - level
+		if known && (shift < -shiftSpan || shift > shiftSpan && !trailing(bins[i:], shift)) {
+			cut := i
+			if pending >= 0 {
+				cut = pending
+			}
+			runs = append(runs, newRun(bins[begin:cut]))
+			begin, known = cut, false
+		}
+		if !known || shift <= shiftSpan {
+			level, known = b.offset, true
+		}
+		pending = -1
+	}
+	if begin < len(bins) {
+		runs = append(runs, newRun(bins[begin:]))
+	}
+	return runs
+}
+
+// soon returns the least offset that the sender's clock shows again within
+// stallSpan: what a stalled packet's should have been.
+func soon(bins []bin) int64 {
+	least := bins[0].offset
+	for _, b := range bins[1:] {
+		if b.clock != bins[0].clock || b.arrived > bins[0].arrived+stallSpan ||
+			b.jumped && b.offset < least-shiftSpan {
+			break
+		}
+		least = min(least, b.offset)
+	}
+	return least
+}
+
+// trailing reports whether the chain ends too soon to tell a late packet from a
+// clock that stood still.
+func trailing(bins []bin, shift int64) bool {
+	return shift < tailSpan && bins[len(bins)-1].arrived-bins[0].arrived < tailSpan
+}
+
+// newRun makes a run of at least one bin, on a clock fitted to them.
+func newRun(bins []bin) run {
+	r := run{first: bins[0].first, clock: bins[0].clock, origin: bins[0].from}
+	zero := stampTime(r.origin, r.clock)
+	points := make([]point, 0, len(bins))
+	base := bins[0].offset
+	for _, b := range bins {
+		points = append(points, point{
+			at:     float64(stampTime(b.stamp, r.clock) - zero),
+			offset: float64(b.offset - base),
+		})
+	}
+	start, drift := fitClock(points)
+	r.anchor = zero + base + int64(start)
+	r.drift = drift
+	if r.anchor < 0 && r.anchor > -shiftSpan {
+		r.anchor = 0 // a stream that began with the call, not before it
+	}
+	return r
+}
+
+// driftAt returns what to add to a timestamp's place for the sender's clock, ns.
+func (r *run) driftAt(stamp int64) float64 {
+	if len(r.drift) == 0 {
+		return 0
+	}
+	at := float64(stampTime(stamp-r.origin, r.clock)) / driftStep
+	i := int(at)
+	switch {
+	case at <= 0:
+		return r.drift[0]
+	case i >= len(r.drift)-1:
+		return r.drift[len(r.drift)-1]
+	}
+	return r.drift[i] + (at-float64(i))*(r.drift[i+1]-r.drift[i])
+}

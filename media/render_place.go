@@ -1,0 +1,288 @@
+package media
+
+import (
+	"math"
+	"slices"
+)
+
+const (
+	writeLag   = 20 * nanos // how long a packet may come after its place and still be heard
+	writeAhead = 1 * nanos  // what a correction may move a packet by, and more
+
+	quietError = 500_000   // ns; a clock error corrected where it is quiet
+	loudError  = 2_000_000 // ns; one corrected anywhere
+	quietPeak  = 300       // of 32,768
+)
+
+// player places the packets of a tape on the call's clock, line by line in the
+// order of their audio, up to a lag behind the tape's own time.
+type player struct {
+	tapeReader
+	plan   *plan
+	rate   int64 // frames a second
+	voices [maxTapeLines]*placedLine
+	done   int64 // frames that have been handed to flush
+	free   []*placed
+
+	// sound is given audio of n frames from pos on, without its first skip, its
+	// first sample repeated before it stretch times.
+	sound func(v *placedLine, p *placed, pos, skip, n, stretch int64)
+	flush func(upTo int64) error // nothing will be placed before upTo any more
+}
+
+// placed is a packet waiting for its turn.
+type placed struct {
+	key     int64 // the frame it belongs to, but for corrections
+	chain   *chain
+	run     *run
+	format  *lineFormat
+	content content
+	seq     int64
+	stamp   int64
+	units   int64
+	opening int64
+	payload []byte
+}
+
+// placedLine is one line while it is placed.
+type placedLine struct {
+	index   int
+	plan    *linePlan
+	queue   []*placed // by key
+	cursor  int64     // frame after the last audio
+	covered int64     // frame up to which key presses explain that there is none
+	quiet   bool      // comfort noise came last
+	last    placed    // audio
+	between []int64   // sequence numbers without audio since then
+	applied map[*run]int64
+	facts   StreamFacts
+	fixes   []Correction
+	dropped int64 // samples that corrections and overlaps cost
+}
+
+func newPlayer(p *plan, rate int) *player {
+	pl := &player{plan: p, rate: int64(rate)}
+	pl.onPacket = pl.packet
+	pl.onClock = pl.clock
+	return pl
+}
+
+// play reads the tape and places everything up to the last frame.
+func (pl *player) play(t Tape) error {
+	if err := pl.read(t); err != nil {
+		return err
+	}
+	return pl.advance(pl.plan.frames(int(pl.rate)), math.MaxInt64)
+}
+
+func (pl *player) frame(ns int64) int64 { return stampFrames(ns, nanos, pl.rate) }
+
+// stampFrames converts units of clock Hz to frames, rounding down.
+func stampFrames(units, clock, rate int64) int64 {
+	whole, rest := units/clock, units%clock
+	if rest < 0 {
+		whole, rest = whole-1, rest+clock
+	}
+	return whole*rate + rest*rate/clock
+}
+
+func (pl *player) clock(now int64) error {
+	if to := pl.frame(now - writeLag); to >= pl.done+pl.rate {
+		return pl.advance(to, to+pl.frame(writeAhead))
+	}
+	return nil
+}
+
+// advance places what belongs before the frame until, and flushes up to to.
+func (pl *player) advance(to, until int64) error {
+	to = min(to, pl.plan.frames(int(pl.rate)))
+	for _, v := range pl.voices {
+		if v == nil {
+			continue
+		}
+		n := 0
+		for n < len(v.queue) && v.queue[n].key < until {
+			pl.place(v, v.queue[n])
+			pl.free = append(pl.free, v.queue[n])
+			n++
+		}
+		v.queue = v.queue[:copy(v.queue, v.queue[n:])]
+	}
+	if pl.flush != nil && to > pl.done {
+		if err := pl.flush(to); err != nil {
+			return err
+		}
+	}
+	pl.done = max(pl.done, to)
+	return nil
+}
+
+func (pl *player) voice(l *tapeLine) *placedLine {
+	v := pl.voices[l.index]
+	if v == nil {
+		v = &placedLine{
+			index: l.index, plan: pl.plan.lines[l.index], applied: map[*run]int64{},
+		}
+		pl.voices[l.index] = v
+	}
+	return v
+}
+
+// packet queues a packet by its place.
+func (pl *player) packet(p *tapePacket) error {
+	v := pl.voice(p.line)
+	c := p.chain
+	if c.runs == nil {
+		c.runs = v.plan.runs[c.index]
+	}
+	if p.content == audio && p.units > 0 {
+		for c.run+1 < len(c.runs) && c.sounds >= c.runs[c.run+1].first {
+			c.run++
+		}
+		c.sounds++
+	}
+	if p.content == nothing || len(c.runs) == 0 {
+		v.pass(p.seq)
+		return nil
+	}
+	r := &c.runs[c.run]
+	if p.content != audio && int64(p.format.Clock) != r.clock {
+		v.pass(p.seq)
+		return nil
+	}
+	q := &placed{}
+	if n := len(pl.free); n > 0 {
+		q, pl.free = pl.free[n-1], pl.free[:n-1]
+	}
+	*q = placed{
+		key: pl.base(r, p.stamp) + pl.drift(r, p.stamp), chain: c, run: r, format: p.format, content: p.content,
+		seq: p.seq, stamp: p.stamp, units: p.units, opening: p.opening, payload: append(q.payload[:0], p.payload...),
+	}
+	i := len(v.queue)
+	for i > 0 && v.queue[i-1].key > q.key {
+		i--
+	}
+	v.queue = slices.Insert(v.queue, i, q)
+	return nil
+}
+
+// base is the frame of a timestamp on the sender's clock.
+func (pl *player) base(r *run, stamp int64) int64 {
+	return pl.frame(r.anchor+nanos/(2*pl.rate)) + stampFrames(stamp-r.origin, r.clock, pl.rate)
+}
+
+// drift is what the sender's clock has gained or lost, in frames.
+func (pl *player) drift(r *run, stamp int64) int64 {
+	return int64(math.Round(r.driftAt(stamp) * float64(pl.rate) / nanos))
+}
+
+// place gives one packet its final place.
+func (pl *player) place(v *placedLine, p *placed) {
+	n := stampFrames(p.units, p.run.clock, pl.rate)
+	switch p.content {
+	case event:
+		pos := pl.base(p.run, p.stamp) + v.applied[p.run]
+		if reach := max(v.cursor, v.covered) + pl.frame(unsentSpan); pos <= reach {
+			v.covered = max(v.covered, pos+n)
+		}
+		v.pass(p.seq)
+		return
+	case noise:
+		v.quiet = true
+		v.pass(p.seq)
+		return
+	}
+	if n == 0 {
+		return
+	}
+	fix := pl.correct(v, p)
+	pos := pl.base(p.run, p.stamp) + v.applied[p.run]
+	skip := max(0, v.cursor-pos, -pos)
+	end := pl.plan.frames(int(pl.rate))
+	if skip >= n || pos >= end {
+		v.facts.Late++
+		v.dropped += n
+		return
+	}
+	v.dropped += skip + max(0, pos+n-end)
+	stretch := int64(0)
+	switch {
+	case fix > 0 && pos == v.cursor+fix:
+		stretch = fix
+	case pos > v.cursor:
+		pl.hole(v, v.cursor, pos, v.missing(p))
+	}
+	pl.sound(v, p, pos, skip, n, stretch)
+	v.cursor = pos + n
+	v.quiet = false
+	payload := v.last.payload[:0]
+	v.last = *p
+	v.last.payload = payload
+	v.between = v.between[:0]
+}
+
+// correct follows the sender's clock by single samples, in quiet places if they
+// come in time, and by all it takes where there is no audio before the packet.
+// It returns the samples inserted.
+func (pl *player) correct(v *placedLine, p *placed) int64 {
+	if p.run.drift == nil {
+		return 0
+	}
+	applied := v.applied[p.run]
+	off := pl.drift(p.run, p.stamp) - applied
+	size := max(off, -off) * nanos / pl.rate
+	pos := pl.base(p.run, p.stamp) + applied
+	step := int64(0)
+	switch {
+	case off == 0:
+	case pos > v.cursor && pos+off > v.cursor:
+		step = off
+	case size >= loudError, size >= quietError && v.isQuiet(p):
+		step = off / max(off, -off)
+	}
+	if step == 0 {
+		return 0
+	}
+	v.applied[p.run] = applied + step
+	v.fixes = append(v.fixes, Correction{At: float64(pos) / float64(pl.rate), Line: v.index, Samples: int(step)})
+	return step
+}
+
+// isQuiet reports whether nobody would hear a sample more or less.
+func (v *placedLine) isQuiet(p *placed) bool {
+	if p.format.codec == nil || !p.format.codec.plain {
+		return p.format.codec == nil
+	}
+	var scratch [1024]int16
+	for _, s := range p.format.codec.open(p.format.Format)(scratch[:0], p.payload) {
+		if s > quietPeak || s < -quietPeak {
+			return false
+		}
+	}
+	return true
+}
+
+// missing is how many packets never came between the last audio and p.
+func (v *placedLine) missing(p *placed) int64 {
+	if v.last.chain != p.chain || v.last.opening != p.opening {
+		return 0
+	}
+	n := p.seq - v.last.seq - 1
+	if n <= 0 || n > maxDropout {
+		return 0
+	}
+	for _, seq := range v.between {
+		if seq > v.last.seq && seq < p.seq {
+			n--
+		}
+	}
+	return n
+}
+
+// pass notes a packet without audio, so that it counts as no loss.
+func (v *placedLine) pass(seq int64) {
+	if len(v.between) == maxReorder {
+		v.between = v.between[:copy(v.between, v.between[1:])]
+	}
+	v.between = append(v.between, seq)
+}

@@ -1,0 +1,260 @@
+package media
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// plan is what a first reading of a tape says about it as a whole.
+type plan struct {
+	length      int64 // ns
+	interrupted bool
+	segments    []span
+	lines       [maxTapeLines]*linePlan
+	layouts     []layout
+	mono        bool
+	mixed       bool // several lines sound on one channel at once
+	keys        []Key
+	counts      []LineCounts
+	odd         oddities
+}
+
+// linePlan is the plan of one line.
+type linePlan struct {
+	label    string
+	runs     [][]run // by chain
+	held     []span
+	specs    []lineChange
+	codecs   []codecCount
+	chains   []*chain
+	packet   float64 // seconds one packet lasts, of the latest
+	announce int64   // ns: when the line was first told of
+}
+
+// lineChange is what a line is from a time on.
+type lineChange struct {
+	at              int64
+	ours, receiving bool
+}
+
+type codecCount struct {
+	codec   *codec // nil: cannot be decoded
+	name    string
+	packets int64
+}
+
+// survey reads the tape for its length, its segments and its clocks.
+func survey(t Tape) (*plan, error) {
+	p := &plan{}
+	r := &tapeReader{}
+	gates, opened := 0, int64(0)
+	line := func(l *tapeLine) *linePlan {
+		if p.lines[l.index] == nil {
+			p.lines[l.index] = &linePlan{label: l.spec.Label}
+		}
+		return p.lines[l.index]
+	}
+	r.onLine = func(l *tapeLine, at int64) { line(l).change(l.spec, at) }
+	r.onKey = func(k Key) { p.keys = append(p.keys, k) }
+	r.onCounts = func(c []LineCounts) { p.counts = c }
+	open := false
+	r.onGate = func(now bool, at int64) {
+		if gates++; now == open {
+			return
+		}
+		if open = now; now {
+			opened = at
+		} else if at > opened {
+			p.segments = append(p.segments, span{opened, at})
+		}
+	}
+	r.onPacket = func(q *tapePacket) error {
+		l := line(q.line)
+		if q.content == audio && q.units > 0 {
+			l.count(q)
+			q.chain.observe(q)
+			q.chain.sounds++
+		}
+		return nil
+	}
+	if err := r.read(t); err != nil {
+		return nil, err
+	}
+	p.length, p.interrupted, p.odd = r.now, !r.ended, r.odd
+	if open && p.length > opened || gates == 0 {
+		p.segments = append(p.segments, span{opened, p.length})
+	}
+	for i, l := range r.lines {
+		if p.lines[i] == nil || l == nil {
+			continue
+		}
+		p.lines[i].chains = l.order
+		for _, c := range l.order {
+			p.lines[i].runs = append(p.lines[i].runs, findRuns(c.bins))
+			c.bins = nil
+		}
+		p.lines[i].hold(p.length)
+	}
+	p.lay()
+	return p, nil
+}
+
+func (l *linePlan) change(s LineSpec, at int64) {
+	if s.Label != "" {
+		l.label = s.Label
+	}
+	l.specs = append(l.specs, lineChange{at: at, ours: s.Ours, receiving: s.Receiving})
+}
+
+func (l *linePlan) count(p *tapePacket) {
+	l.packet = seconds(stampTime(p.units, int64(p.format.Clock)))
+	for i := range l.codecs {
+		if l.codecs[i].name == p.format.Name && (l.codecs[i].codec == nil) == (p.format.codec == nil) {
+			l.codecs[i].packets++
+			return
+		}
+	}
+	l.codecs = append(l.codecs, codecCount{p.format.codec, p.format.Name, 1})
+}
+
+// hold notes when the line was on hold.
+func (l *linePlan) hold(end int64) {
+	for i, s := range l.specs {
+		until := end
+		if i+1 < len(l.specs) {
+			until = l.specs[i+1].at
+		}
+		if s.receiving || until <= s.at {
+			continue
+		}
+		if n := len(l.held); n > 0 && l.held[n-1].to == s.at {
+			l.held[n-1].to = until
+			continue
+		}
+		l.held = append(l.held, span{s.at, until})
+	}
+}
+
+// frames is the length at a rate, rounded to whole frames.
+func (p *plan) frames(rate int) int64 {
+	return stampFrames(p.length+nanos/int64(2*rate), nanos, int64(rate))
+}
+
+// raw returns the codec whose payloads can be written as they came: G.711 of
+// one law on every line and no two lines at once on a channel. Otherwise nil.
+func (p *plan) raw() *codec {
+	var only *codec
+	for _, l := range p.lines {
+		if l == nil {
+			continue
+		}
+		for _, c := range l.codecs {
+			if c.codec == nil || c.codec.tag == 0 || only != nil && only.tag != c.codec.tag {
+				return nil
+			}
+			only = c.codec
+		}
+	}
+	if p.mixed {
+		return nil
+	}
+	return only
+}
+
+// state says what was found.
+func (p *plan) state(pl *player) Facts {
+	f := Facts{
+		Duration: seconds(p.length), Interrupted: p.interrupted, Empty: true,
+		Container: "flac", Encoding: "flac", Rate: 2 * placeRate, Channels: p.channels(),
+		Frames: 2 * p.frames(placeRate), Lossy: true, Keys: p.keys,
+	}
+	if c := p.raw(); c != nil {
+		f.Container, f.Encoding, f.Rate, f.Frames, f.Lossy = "wav", "pcmu", placeRate, p.frames(placeRate), false
+		if c.tag == tagALaw {
+			f.Encoding = "pcma"
+		}
+	}
+	for _, s := range p.segments {
+		f.Segments = append(f.Segments, Segment{seconds(s.from), seconds(s.to)})
+	}
+	for i, l := range p.lines {
+		if l != nil {
+			p.stateLine(&f, pl, i, l)
+		}
+	}
+	slices.SortStableFunc(f.Corrections, func(a, b Correction) int { return cmp.Compare(a.At, b.At) })
+	p.note(&f)
+	return f
+}
+
+func (p *plan) stateLine(f *Facts, pl *player, i int, l *linePlan) {
+	v := pl.voices[i]
+	if v == nil {
+		v = &placedLine{index: i, plan: l}
+	}
+	pl.hole(v, v.cursor, p.frames(placeRate), 0)
+	s := v.facts
+	s.Line, s.Label, s.Channel = i, l.label, p.channelAtEnd(i)
+	most := int64(0)
+	for _, c := range l.codecs {
+		f.Empty = false
+		if c.packets > most {
+			s.Codec, most = c.name, c.packets
+		}
+		if c.codec == nil && !slices.Contains(f.Waiting, c.name) {
+			f.Waiting = append(f.Waiting, c.name)
+		}
+	}
+	for _, c := range l.chains {
+		s.Packets += c.packets + c.duplicates
+		s.Duplicates += c.duplicates
+		s.Lost += c.missing()
+	}
+	for _, c := range p.counts {
+		if c.Line == i {
+			s.Refused = c.Refused
+			blameKernel(s.Gaps, c.KernelDrops, max(l.packet, 0.001))
+		}
+	}
+	slices.SortStableFunc(s.Gaps, func(a, b Gap) int { return cmp.Compare(a.Start, b.Start) })
+	if len(s.Gaps) == maxGaps {
+		f.Notes = append(f.Notes, fmt.Sprintf("line %d: only the first %d gaps are listed", i, maxGaps))
+	}
+	f.Lossy = f.Lossy || v.dropped > 0
+	f.Corrections = append(f.Corrections, v.fixes...)
+	f.Streams = append(f.Streams, s)
+}
+
+// note says in words what could not be used.
+func (p *plan) note(f *Facts) {
+	say := func(format string, args ...any) { f.Notes = append(f.Notes, fmt.Sprintf(format, args...)) }
+	for _, name := range f.Waiting {
+		say("no decoder for %s here: that audio is silent in the recording and whole on the tape", name)
+	}
+	for i := range p.odd.unknown {
+		if n := p.odd.unknown[i]; n > 0 {
+			f.Lossy = true
+			say("payload type %d was never announced: %d packets are only on the tape", i, n)
+		}
+		if n := p.odd.guessed[i]; n > 0 {
+			say("payload type %d was never announced: %d packets taken for what RFC 3551 says it is", i, n)
+		}
+	}
+	if p.odd.damaged > 0 {
+		f.Lossy = true
+		say("the tape is damaged in %d places: what could be read around them is here", p.odd.damaged)
+	}
+	if p.odd.notRTP > 0 {
+		say("%d packets on the tape are not RTP", p.odd.notRTP)
+	}
+	if p.odd.lines+p.odd.chains > 0 {
+		f.Lossy = true
+		say("%d packets are only on the tape: more than %d lines, or %d senders on one line",
+			p.odd.lines+p.odd.chains, maxTapeLines, maxLineChains)
+	}
+	if math.Abs(f.Duration) > 0 && f.Interrupted {
+		say("the tape ends without the end of the call: the recording ends with what was received last")
+	}
+}

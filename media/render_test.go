@@ -1,0 +1,411 @@
+package media
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"iter"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const testStart = 1_795_000_000 * nanos
+
+// script is a tape made by a test.
+type script struct{ records []Record }
+
+func (s *script) add(kind Kind, at int64, line uint16, data any) {
+	b, raw := data.([]byte)
+	if !raw && data != nil {
+		b, _ = json.Marshal(data)
+	}
+	s.records = append(s.records, Record{Kind: kind, At: testStart + at, Line: line, Data: b})
+}
+
+// tape gives the records in order of time.
+func (s *script) tape() Tape {
+	sorted := slices.Clone(s.records)
+	slices.SortStableFunc(sorted, func(a, b Record) int { return int(max(-1, min(1, a.At-b.At))) })
+	return func() iter.Seq2[Record, error] {
+		return func(yield func(Record, error) bool) {
+			for _, r := range sorted {
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+var g711Formats = []Format{
+	{Payload: 0, Name: "PCMU", Clock: 8000}, {Payload: 8, Name: "PCMA", Clock: 8000},
+	{Payload: 13, Name: "CN", Clock: 8000}, {Payload: 101, Name: "telephone-event", Clock: 8000},
+	{Payload: 96, Name: "L16", Clock: 16000}, {Payload: 97, Name: "OPUS", Clock: 48000, Channels: 2},
+}
+
+// begin starts a full recording of n lines, the first of them ours.
+func begin(lines int) *script {
+	s := &script{}
+	s.add(KindStart, 0, 0, Start{Version: 1})
+	s.add(KindGate, 0, 0, GateMove{Open: true, Why: "full"})
+	for i := range lines {
+		s.add(KindLine, 0, uint16(i), LineSpec{Label: string(rune('1' + i)), Ours: i == 0, Receiving: true, Formats: g711Formats})
+	}
+	return s
+}
+
+func (s *script) end(at int64) *script {
+	s.add(KindEnd, at, 0, nil)
+	return s
+}
+
+// leg is a sender of 20 ms packets on one line.
+type leg struct {
+	s           *script
+	line        uint16
+	ssrc, stamp uint32
+	seq         uint16
+	pt          uint8
+	ppm         float64           // by how much its clock is fast
+	delay       func(n int) int64 // ns a packet takes
+	code        func(n int) []byte
+	n           int
+}
+
+// send sends packets whose audio begins at from, on our clock.
+func (l *leg) send(from int64, count int) {
+	for range count {
+		l.packet(from)
+		from += int64(20_000_000 / (1 + l.ppm*1e-6))
+	}
+}
+
+func (l *leg) packet(from int64) {
+	at := from + 20_000_000
+	if l.delay != nil {
+		at += l.delay(l.n)
+	}
+	l.s.add(KindPacket, at, l.line, rtpOf(l.pt, l.seq, l.stamp, l.ssrc, l.payload()))
+	l.skip()
+}
+
+// skip lets a packet's time pass without it.
+func (l *leg) skip() {
+	l.n++
+	l.seq++
+	l.stamp += 160
+}
+
+func (l *leg) payload() []byte {
+	if l.code != nil {
+		return l.code(l.n)
+	}
+	return numbered(l.n)
+}
+
+// numbered is a payload that tells which packet it came in and has no byte of
+// silence.
+func numbered(n int) []byte {
+	b := make([]byte, 160)
+	for i := range b {
+		b[i] = byte(n*7+i) % 200
+	}
+	return b
+}
+
+func rtpOf(pt uint8, seq uint16, stamp, ssrc uint32, payload []byte) []byte {
+	b := []byte{0x80, pt}
+	b = binary.BigEndian.AppendUint16(b, seq)
+	b = binary.BigEndian.AppendUint32(b, stamp)
+	b = binary.BigEndian.AppendUint32(b, ssrc)
+	return append(b, payload...)
+}
+
+// render returns the facts and both channels as codes, or the one.
+func render(t *testing.T, s *script) (Facts, [2][]byte) {
+	t.Helper()
+	r, err := Measure(s.tape())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	n, err := r.WriteTo(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n != int64(b.Len()) {
+		t.Errorf("WriteTo says %d bytes and wrote %d", n, b.Len())
+	}
+	var again bytes.Buffer
+	if _, err := r.WriteTo(&again); err != nil || !bytes.Equal(b.Bytes(), again.Bytes()) {
+		t.Errorf("the same tape gave other bytes: %v", err)
+	}
+	w, err := ReadWAV(bytes.NewReader(b.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.Frames != r.Facts.Frames || w.Channels != r.Facts.Channels {
+		t.Errorf("file has %d frames of %d channels, facts say %d of %d", w.Frames, w.Channels, r.Facts.Frames, r.Facts.Channels)
+	}
+	data := make([]byte, w.DataBytes)
+	if _, err := w.Data.ReadAt(data, 0); err != nil {
+		t.Fatal(err)
+	}
+	var sides [2][]byte
+	for i, c := range data {
+		sides[i%w.Channels] = append(sides[i%w.Channels], c)
+	}
+	return r.Facts, sides
+}
+
+// wantAt checks that packet n of a leg lies at a frame, bit for bit.
+func wantAt(t *testing.T, side []byte, frame int, n int) {
+	t.Helper()
+	want := numbered(n)
+	if got := side[frame : frame+160]; !bytes.Equal(got, want) {
+		t.Errorf("packet %d is not at frame %d but at %d", n, frame, bytes.Index(side, want))
+	}
+}
+
+func gapsOf(f Facts, line int) string {
+	var b strings.Builder
+	for _, g := range f.Streams[line].Gaps {
+		b.WriteString(jsonOf(g.Start) + "-" + jsonOf(g.End) + " " + g.Cause + "\n")
+	}
+	return b.String()
+}
+
+func jsonOf(v float64) string {
+	b, _ := json.Marshal(math.Round(v*1000) / 1000)
+	return string(b)
+}
+
+func TestPayloadsBitForBit(t *testing.T) {
+	s := begin(2)
+	a := &leg{s: s, line: 0, ssrc: 1, seq: 65500, stamp: 1<<32 - 3200}
+	b := &leg{s: s, line: 1, ssrc: 2, seq: 7, stamp: 99}
+	a.send(0, 500)
+	b.send(100_000_000, 490)
+	f, sides := render(t, s.end(10*nanos))
+	for n := range 490 {
+		wantAt(t, sides[0], 160*n, n)
+		wantAt(t, sides[1], 800+160*n, n)
+	}
+	if f.Lossy || f.Container != "wav" || f.Encoding != "pcmu" || f.Frames != 80000 || len(f.Corrections) != 0 {
+		t.Errorf("facts: %+v", f)
+	}
+	if len(sides[1]) != 80000 || sides[1][0] != 0xFF || sides[1][799] != 0xFF {
+		t.Error("before the first packet there is no silence")
+	}
+}
+
+func TestJitterMovesNothing(t *testing.T) {
+	s := begin(1)
+	r := rand.New(rand.NewPCG(1, 2))
+	a := &leg{s: s, ssrc: 1, delay: func(n int) int64 {
+		if n%50 == 20 {
+			return 0
+		}
+		return r.Int64N(100_000_000)
+	}}
+	a.send(0, 1000)
+	f, sides := render(t, s.end(20*nanos+150_000_000))
+	for n := range 1000 {
+		wantAt(t, sides[0], 160*n, n)
+	}
+	if f.Channels != 1 || f.Lossy || gapsOf(f, 0) != "" {
+		t.Errorf("facts: %+v", f)
+	}
+}
+
+func TestLossReorderDuplicates(t *testing.T) {
+	s := begin(2)
+	a := &leg{s: s, ssrc: 1, seq: 65530, delay: func(n int) int64 {
+		if n == 60 {
+			return 90_000_000
+		}
+		return 0
+	}}
+	for n := range 100 {
+		if n >= 30 && n < 33 {
+			a.skip()
+			continue
+		}
+		if n == 80 {
+			s.add(KindPacket, 1_600_000_001, 0, rtpOf(0, a.seq, a.stamp, 1, a.payload()))
+			a.packet(int64(n) * 20_000_000)
+			continue
+		}
+		a.packet(int64(n) * 20_000_000)
+	}
+	b := &leg{s: s, line: 1, ssrc: 2}
+	b.send(0, 100)
+	f, sides := render(t, s.end(2*nanos))
+	for _, n := range []int{0, 29, 33, 59, 60, 61, 80, 99} {
+		wantAt(t, sides[0], 160*n, n)
+	}
+	if st := f.Streams[0]; st.Lost != 3 || st.Duplicates != 1 || st.Late != 0 || st.Packets != 98 {
+		t.Errorf("stream: %+v", st)
+	}
+	if got := gapsOf(f, 0); got != "0.6-0.66 lost\n" {
+		t.Errorf("gaps: %s", got)
+	}
+	if !bytes.Equal(sides[0][4800:5280], bytes.Repeat([]byte{0xFF}, 480)) {
+		t.Error("lost audio is not silent")
+	}
+}
+
+func TestStallIsNoShift(t *testing.T) {
+	s := begin(2)
+	a := &leg{s: s, ssrc: 1, delay: func(n int) int64 {
+		if n >= 100 && n < 250 {
+			return int64(250-n) * 20_000_000
+		}
+		return 0
+	}}
+	a.send(0, 500)
+	(&leg{s: s, line: 1, ssrc: 2}).send(0, 500)
+	f, sides := render(t, s.end(10*nanos))
+	for n := range 500 {
+		wantAt(t, sides[0], 160*n, n)
+	}
+	if gapsOf(f, 0) != "" || f.Lossy {
+		t.Errorf("facts: %+v", f)
+	}
+}
+
+func TestStallAtTheBeginning(t *testing.T) {
+	s := begin(2)
+	a := &leg{s: s, ssrc: 1, delay: func(n int) int64 { return max(0, int64(100-n)*20_000_000) }}
+	a.send(0, 500)
+	(&leg{s: s, line: 1, ssrc: 2}).send(0, 500)
+	_, sides := render(t, s.end(10*nanos))
+	wantAt(t, sides[0], 0, 0)
+	wantAt(t, sides[0], 160*499, 499)
+}
+
+func TestPauses(t *testing.T) {
+	for name, stands := range map[string]bool{"the sender's clock goes on": false, "the sender's clock stands": true} {
+		t.Run(name, func(t *testing.T) {
+			s := begin(2)
+			a := &leg{s: s, ssrc: 1}
+			a.send(0, 100)
+			held := LineSpec{Label: "1", Ours: true, Formats: g711Formats}
+			s.add(KindLine, 2*nanos, 0, held)
+			if !stands {
+				a.stamp += 3 * 8000
+			}
+			held.Receiving = true
+			s.add(KindLine, 5*nanos, 0, held)
+			a.send(5*nanos, 100)
+			(&leg{s: s, line: 1, ssrc: 2}).send(0, 350)
+			f, sides := render(t, s.end(7*nanos))
+			wantAt(t, sides[0], 99*160, 99)
+			wantAt(t, sides[0], 40000, 100)
+			wantAt(t, sides[0], 40000+99*160, 199)
+			if got := gapsOf(f, 0); got != "2-5 held\n" {
+				t.Errorf("gaps: %s", got)
+			}
+		})
+	}
+}
+
+func TestRestarts(t *testing.T) {
+	s := begin(2)
+	a := &leg{s: s, ssrc: 1, seq: 40000, stamp: 1 << 31}
+	a.send(0, 100)
+	a.ssrc, a.seq, a.stamp = 77, 0, 0 // another SSRC
+	a.send(2*nanos, 100)
+	a.seq, a.stamp = 0, 0 // the same one from 0
+	a.send(4*nanos, 100)
+	a.stamp += 1 << 31 // a leap
+	a.send(6*nanos, 100)
+	b := &leg{s: s, line: 1, ssrc: 2}
+	b.send(12*nanos, 100) // joins late
+	f, sides := render(t, s.end(14*nanos))
+	for n := range 400 {
+		wantAt(t, sides[0], 160*n, n)
+	}
+	wantAt(t, sides[1], 12*8000, 0)
+	if f.Streams[0].Lost != 0 || gapsOf(f, 0) != "8-14 not-sent\n" || gapsOf(f, 1) != "0-12 not-sent\n" {
+		t.Errorf("lost %d, gaps %s%s", f.Streams[0].Lost, gapsOf(f, 0), gapsOf(f, 1))
+	}
+}
+
+func TestComfortNoiseAndKeys(t *testing.T) {
+	s := begin(2)
+	a := &leg{s: s, ssrc: 1}
+	a.send(0, 50)
+	s.add(KindPacket, 1_020_000_000, 0, rtpOf(13, a.seq, a.stamp, 1, []byte{60}))
+	a.seq++
+	a.stamp += 8000
+	a.send(2*nanos, 50)
+	for i := range 30 { // a key of 600 ms in place of audio
+		data := []byte{5, 10, 0, 0}
+		binary.BigEndian.PutUint16(data[2:], uint16(160*(i+1)))
+		s.add(KindPacket, 3*nanos+int64(i+1)*20_000_000, 0, rtpOf(101, a.seq, a.stamp, 1, data))
+		a.seq++
+	}
+	a.stamp += 30 * 160
+	a.send(3_600_000_000, 20)
+	(&leg{s: s, line: 1, ssrc: 2}).send(0, 200)
+	f, sides := render(t, s.end(4*nanos))
+	wantAt(t, sides[0], 16000, 50)
+	wantAt(t, sides[0], 28800, 100)
+	if got := gapsOf(f, 0); got != "1-2 dtx\n" || f.Streams[0].Lost != 0 {
+		t.Errorf("lost %d, gaps: %s", f.Streams[0].Lost, got)
+	}
+}
+
+func TestSelective(t *testing.T) {
+	s := &script{}
+	s.add(KindStart, 0, 0, Start{Version: 1})
+	for i := range 2 {
+		s.add(KindLine, 0, uint16(i), LineSpec{Label: "x", Ours: i == 1, Receiving: true, Formats: g711Formats})
+	}
+	a := &leg{s: s, ssrc: 1}
+	for n := range 500 {
+		if n >= 200 && n < 300 || n >= 400 && n < 450 {
+			a.packet(int64(n) * 20_000_000)
+		} else {
+			a.skip()
+		}
+	}
+	s.add(KindGate, 4*nanos, 0, GateMove{Open: true, Why: "key"})
+	s.add(KindKey, 4*nanos, 1, KeyPress{Command: "*1", Via: "rfc4733", Obeyed: true})
+	s.add(KindGate, 6*nanos, 0, GateMove{Why: "stop-key"})
+	s.add(KindGate, 8*nanos, 0, GateMove{Open: true, Why: "key"})
+	f, sides := render(t, s.end(10*nanos))
+	wantAt(t, sides[1], 32000, 200)
+	wantAt(t, sides[1], 64000, 400)
+	if len(f.Segments) != 2 || f.Segments[0] != (Segment{4, 6}) || f.Segments[1] != (Segment{8, 10}) {
+		t.Errorf("segments %v", f.Segments)
+	}
+	if f.Streams[0].Lost != 0 || gapsOf(f, 0) != "9-10 not-sent\n" || f.Streams[0].Channel != 1 || f.Lossy {
+		t.Errorf("facts %+v", f)
+	}
+	if len(f.Keys) != 1 || f.Keys[0].At != 4 || f.Keys[0].Command != "*1" {
+		t.Errorf("keys %v", f.Keys)
+	}
+}
+
+func TestEmptyAndInterrupted(t *testing.T) {
+	r, err := Measure(begin(2).end(nanos).tape())
+	if err != nil || !r.Facts.Empty || r.Facts.Duration != 1 {
+		t.Errorf("facts %+v, %v", r.Facts, err)
+	}
+	if _, err := r.WriteTo(&bytes.Buffer{}); err == nil {
+		t.Error("an empty recording was written")
+	}
+	s := begin(1)
+	(&leg{s: s, ssrc: 1}).send(0, 50)
+	if f, _ := render(t, s); !f.Interrupted || f.Duration != 1 {
+		t.Errorf("facts %+v", f)
+	}
+	if _, err := Measure((&script{}).tape()); err == nil {
+		t.Error("no tape at all was measured")
+	}
+}
