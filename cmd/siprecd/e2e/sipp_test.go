@@ -107,7 +107,7 @@ func compare(t *testing.T, s *site, r store.Row, sent [2]media.Sent) (packets in
 	return packets
 }
 
-var portsLine = regexp.MustCompile(`ports (\d+) \[(\d+)\] \[(\d+)\]`)
+var portsLine = regexp.MustCompile(`ports (\d+) (\d+) (\d+)`)
 
 // speak reads the ports of each call from the log that SIPp writes into fifo
 // and sends both lines' media there. The returned function waits for all and
