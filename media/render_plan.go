@@ -23,14 +23,13 @@ type plan struct {
 
 // linePlan is the plan of one line.
 type linePlan struct {
-	label    string
-	runs     [][]run // by chain
-	held     []span
-	specs    []lineChange
-	codecs   []codecCount
-	chains   []*chain
-	packet   float64 // seconds one packet lasts, of the latest
-	announce int64   // ns: when the line was first told of
+	label  string
+	runs   [][]run // by chain
+	held   []span
+	specs  []lineChange
+	codecs []codecCount
+	chains []*chain
+	packet float64 // seconds one packet lasts, of the latest
 }
 
 // lineChange is what a line is from a time on.

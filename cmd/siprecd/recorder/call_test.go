@@ -33,7 +33,6 @@ type stage struct {
 	call *Call
 	held []func()
 	seq  [2]uint16
-	ts   [2]uint32
 }
 
 func open(t *testing.T, rules ...policy.Rule) *stage {
