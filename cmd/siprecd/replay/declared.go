@@ -56,10 +56,20 @@ func (s *survey) declare(declared []Declared) *Plan {
 		line := sip.Line{Index: i, Kind: "audio", Proto: "RTP/AVP", Label: d.Label, Direction: sip.SendOnly}
 		line.Addr = netip.AddrPortFrom(netip.IPv4Unspecified(), 9)
 		var notes []string
+		most := 0
 		for _, f := range s.order {
-			if f.Dst == d.To {
-				notes = session.learn(&line, f, notes)
+			if f.Dst != d.To {
+				continue
 			}
+			notes = session.learn(&line, f, notes)
+			if f.Packets > most {
+				most, line.Addr = f.Packets, f.Src
+			}
+		}
+		if len(line.Codecs) > 0 && !slices.ContainsFunc(line.Codecs, func(c sip.Codec) bool { return c.Name != "TELEPHONE-EVENT" }) {
+			// Keys alone: a line without an audio format would be refused.
+			line.Codecs = append(line.Codecs, staticFormats[0])
+			notes = append(notes, fmt.Sprintf("only keys go to %s: taken for a line of PCMU that is silent", d.To))
 		}
 		if len(line.Codecs) == 0 {
 			p.Notes = append(p.Notes, fmt.Sprintf("no RTP goes to %s in this capture", d.To))
@@ -98,7 +108,6 @@ func (s *Session) learn(line *sip.Line, f *flow, notes []string) []string {
 		// The last packet still belongs to the recording.
 		s.End = f.Last.Add(time.Millisecond)
 	}
-	line.Addr = f.Src
 	for _, t := range f.Payloads {
 		if slices.ContainsFunc(line.Codecs, func(c sip.Codec) bool { return c.Payload == t }) {
 			continue
