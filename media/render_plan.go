@@ -48,7 +48,7 @@ type codecCount struct {
 func survey(t Tape) (*plan, error) {
 	p := &plan{}
 	r := &tapeReader{}
-	gates, opened := 0, int64(0)
+	gates, packets, opened := 0, 0, int64(0)
 	line := func(l *tapeLine) *linePlan {
 		if p.lines[l.index] == nil {
 			p.lines[l.index] = &linePlan{label: l.spec.Label}
@@ -70,6 +70,7 @@ func survey(t Tape) (*plan, error) {
 		}
 	}
 	r.onPacket = func(q *tapePacket) error {
+		packets++
 		l := line(q.line)
 		if q.content == audio && q.units > 0 {
 			l.count(q)
@@ -82,7 +83,9 @@ func survey(t Tape) (*plan, error) {
 		return nil, err
 	}
 	p.length, p.interrupted, p.odd = r.now, !r.ended, r.odd
-	if open && p.length > opened || gates == 0 {
+	// Packets without a word about a gate passed an open one; nothing without a
+	// word is a selective call that nobody marked.
+	if open && p.length > opened || gates == 0 && packets > 0 {
 		p.segments = append(p.segments, span{opened, p.length})
 	}
 	for i, l := range r.lines {

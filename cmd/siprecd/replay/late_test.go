@@ -46,6 +46,9 @@ func TestPartiesNamedLate(t *testing.T) {
 					t.Errorf("%+v", s)
 				}
 			}
+			if c.kept == 0 && c.mode == policy.Selective && len(row.Segments) > 0 {
+				t.Errorf("nobody pressed a key, and there are segments %v", row.Segments)
+			}
 			if c.kept > 0 && (len(row.Segments) != 1 || row.Segments[0].Start > 0.01) {
 				t.Errorf("segments %v", row.Segments)
 			}
