@@ -15,6 +15,7 @@ type OutgoingLine struct {
 	To       netip.AddrPort // where the SRS receives; the zero value when it refused the line
 	Sending  bool           // both sides want media to flow
 	Accepted []Codec        // by the SRS, in its order
+	Theirs   []Crypto       // the SRS's keys; in its answer the one it took of ours
 }
 
 // Audio returns the first accepted format that is not an auxiliary one.
@@ -101,7 +102,7 @@ func encodeLines(lines []Line, local netip.Addr, session, version uint64) []byte
 			fmt.Fprintf(&b, "a=ptime:%d\r\n", l.Ptime/time.Millisecond)
 		}
 		for _, crypto := range l.Crypto {
-			fmt.Fprintf(&b, "a=crypto:%s\r\n", crypto)
+			b.WriteString("a=crypto:" + crypto.text() + "\r\n")
 		}
 		if l.Mux {
 			b.WriteString("a=rtcp-mux\r\n")
@@ -150,7 +151,7 @@ func pairLines(ours []Line, theirs *Description) []OutgoingLine {
 		if t.Addr.Port() == 0 || l.Addr.Port() == 0 {
 			continue
 		}
-		lines[i].To, lines[i].Accepted = t.Addr, t.Codecs
+		lines[i].To, lines[i].Accepted, lines[i].Theirs = t.Addr, t.Codecs, t.Crypto
 		wanted := t.Direction == RecvOnly || t.Direction == SendRecv
 		reachable := t.Addr.Addr().IsValid() && !t.Addr.Addr().IsUnspecified()
 		lines[i].Sending = wanted && reachable && (l.Direction == SendOnly || l.Direction == SendRecv)

@@ -244,6 +244,11 @@ func (d *dialog) concluded(now time.Time, o *outgoing, m *Message) {
 	case m.Status < 300:
 		d.refreshed(now, m)
 		if c, err := m.content(); err == nil && c.media != nil && o.method == "INVITE" {
+			if !sameKeys(d.described, c.media) {
+				answer := m.offer(now, c, nil)
+				answer.Method = "ACK"
+				d.do(deliver{answer, nil})
+			}
 			d.described = c.media
 		}
 		d.grant(o, nil)

@@ -6,8 +6,8 @@ import (
 )
 
 // Offer is one message of an RS that may change it: INVITE, re-INVITE, UPDATE,
-// the ACK that carries an answer to our offer, and INFO, PRACK or BYE with a
-// body. Offers come in CSeq order; each is answered exactly once, by Answer or
+// the ACK that carries an answer to our offer (also the answer to a re-INVITE of
+// ours that brings other keys), and INFO, PRACK or BYE with a body. Offers come in CSeq order; each is answered exactly once, by Answer or
 // Reject; for methods "ACK" and "BYE" Answer sends nothing.
 type Offer struct {
 	Method    string
@@ -69,7 +69,7 @@ type Line struct {
 	Codecs    []Codec        // in the offer's order
 	Ptime     time.Duration
 	Content   string   // a=content
-	Crypto    []string // a=crypto values, never logged
+	Crypto    []Crypto // a=crypto, in the offer's order
 
 	formats []format // as listed in the m= line, also those that Codecs leaves out
 }
@@ -100,6 +100,10 @@ type AnswerLine struct {
 	Mux       bool
 	Direction Direction // RecvOnly or Inactive; narrowed to what RFC 3264 section 6.1 allows for the offer
 	Codecs    []Codec   // accepted formats, offered numbers; nil refuses
+	// Crypto holds keys of ours. In an answer it is one, with tag and suite of one
+	// that was offered; a Secure line without it is refused. In an offer of ours
+	// there may be several.
+	Crypto []Crypto
 }
 
 // replier is how an Offer's one answer reaches the dialog.

@@ -192,7 +192,7 @@ func (r *sdpReader) line(m *sdpMedia) Line {
 		case "content":
 			l.Content = value
 		case "crypto":
-			l.Crypto = append(l.Crypto, value)
+			r.crypto(&l, value)
 		case "rtcp-mux":
 			l.Mux = true
 		case "rtcp":
@@ -202,6 +202,22 @@ func (r *sdpReader) line(m *sdpMedia) Line {
 	l.RTCP = rtcpAddress(rtcp, &l)
 	r.codecs(&l, m.attributes)
 	return l
+}
+
+// crypto takes one a=crypto; one that cannot be read is told by its place alone.
+func (r *sdpReader) crypto(l *Line, value string) {
+	c, err := readCrypto(value)
+	switch {
+	case len(l.Crypto) == maxCryptos:
+		return
+	case err != nil:
+		r.note("m-line %d: an a=crypto cannot be read, %v: ignored", l.Index+1, err)
+		return
+	case slices.ContainsFunc(l.Crypto, func(o Crypto) bool { return o.Tag == c.Tag }):
+		r.note("m-line %d: two a=crypto have the tag %d: the first counts", l.Index+1, c.Tag)
+		return
+	}
+	l.Crypto = append(l.Crypto, c)
 }
 
 // mediaLine reads kind, protocol and formats of an m= line, and returns its

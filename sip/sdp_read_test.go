@@ -128,7 +128,7 @@ note: m-line 2: port "-1" does not exist: taken as 0
 note: m-line 3 asks for several ports: one is used
 note: m-line 4 is incomplete`},
 	"ptime, content, keys": {
-		strings.Replace(sdp("m=audio 40000 RTP/SAVP 0", "a=label:1", "a=ptime:30", "a=content:main", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x", "m=audio 40002 RTP/AVP 0", "a=label:2", "a=ptime:0"), "t=0 0", "a=ptime:20.0", 1), `
+		strings.Replace(sdp("m=audio 40000 RTP/SAVP 0", "a=label:1", "a=ptime:30", "a=content:main", "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:bm90IGEga2V5IG5vdCBhIGtleSBub3QgYSBrZXkgbm90IGEg", "m=audio 40002 RTP/AVP 0", "a=label:2", "a=ptime:0"), "t=0 0", "a=ptime:20.0", 1), `
 audio RTP/SAVP 192.0.2.10:40000 sendrecv label=1 ptime=30 content=main crypto=1
   0 PCMU/8000
 audio RTP/AVP 192.0.2.10:40002 sendrecv label=2 ptime=20

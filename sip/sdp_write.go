@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -55,17 +56,25 @@ func ownOffer(a Answer) *Description {
 	for i, l := range a.Lines {
 		d.Lines[i] = Line{
 			Index: i, Kind: "audio", Proto: "RTP/AVP", Label: strconv.Itoa(i + 1),
-			Addr: netip.AddrPortFrom(a.Addr, l.Port), Mux: l.Mux, Direction: SendRecv, Codecs: l.Codecs,
+			Addr: netip.AddrPortFrom(a.Addr, l.Port), Mux: l.Mux, Direction: SendRecv, Codecs: l.Codecs, Crypto: l.Crypto,
+		}
+		if len(l.Crypto) > 0 {
+			d.Lines[i].Proto = "RTP/SAVP"
 		}
 	}
 	return d
 }
 
 // narrow reduces l to what the offered line allows. A line whose media would be
-// encrypted is refused: an AnswerLine has no place for our key.
+// encrypted is refused without a key of ours (RFC 4568 section 5.1.2).
 func narrow(offered *Line, l AnswerLine) AnswerLine {
-	proto := strings.ToUpper(offered.Proto)
-	if l.Port == 0 || offered.Addr.Port() == 0 || proto != "RTP/AVP" && proto != "RTP/AVPF" {
+	if l.Port == 0 || offered.Addr.Port() == 0 || !slices.Contains(profiles, strings.ToUpper(offered.Proto)) {
+		return AnswerLine{}
+	}
+	l.Crypto = slices.DeleteFunc(slices.Clone(l.Crypto), func(c Crypto) bool {
+		return !slices.ContainsFunc(offered.Crypto, func(o Crypto) bool { return o.Tag == c.Tag && o.Suite == c.Suite })
+	})
+	if offered.Secure() && len(l.Crypto) == 0 {
 		return AnswerLine{}
 	}
 	accepted := make([]Codec, 0, len(l.Codecs))
@@ -87,6 +96,10 @@ func narrow(offered *Line, l AnswerLine) AnswerLine {
 	}
 	return l
 }
+
+// profiles are those of RTP that we take: with or without encryption, with or
+// without early feedback.
+var profiles = []string{"RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF"}
 
 // offeredCodec finds c among the offered ones: by its number, else by what it is.
 func offeredCodec(offered []Codec, c Codec) (Codec, bool) {
@@ -123,6 +136,9 @@ func writeLine(b *bytes.Buffer, offered *Line, l AnswerLine) {
 		b.WriteString("a=rtcp-mux\r\n")
 	case l.RTCPPort != 0 && l.RTCPPort != l.Port+1:
 		fmt.Fprintf(b, "a=rtcp:%d\r\n", l.RTCPPort)
+	}
+	for _, c := range l.Crypto {
+		b.WriteString("a=crypto:" + c.text() + "\r\n")
 	}
 	writeLabel(b, offered.Label)
 	fmt.Fprintf(b, "a=%s\r\n", l.Direction)
