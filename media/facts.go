@@ -38,6 +38,8 @@ type StreamFacts struct {
 	Duplicates int64
 	Refused    int64
 	Gaps       []Gap
+
+	Unauthenticated int64 // of those refused, packets that none of the SRTP keys fits
 }
 
 // Gap is missing audio on one stream.

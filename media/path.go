@@ -30,6 +30,12 @@ type LineSpec struct {
 	Formats   []Format       `json:"formats"`
 	Local     netip.AddrPort `json:"local"` // our port, for the pcap of the original
 	Remote    netip.AddrPort `json:"remote"`
+
+	// Secure lines take nothing but SRTP. Keys are those of the sender; the ones
+	// that they replace stay good for what was sent before, for ten seconds.
+	// Without Secure, keys open what they can and the rest is taken as it is.
+	Secure bool        `json:"secure,omitempty"`
+	Keys   []MasterKey `json:"-"`
 }
 
 // PathConfig makes a Path.
@@ -76,6 +82,7 @@ type line struct {
 	spec   LineSpec
 	source sourceLock
 	rate   rateCap
+	srtp   *srtpLine // nil: there were no keys
 	ssrcs  ssrcSet
 	keys   keypad
 	counts LineCounts
@@ -123,6 +130,8 @@ func (p *Path) SetLine(i int, at int64, s LineSpec) {
 	}
 	s.Formats = slices.Clone(s.Formats)
 	l.source.set(s.Source, s.Latch)
+	l.secure(at, &s)
+	s.Keys = nil // srtp has them
 	l.spec = s
 	p.appendJSON(KindLine, at, i, s)
 }

@@ -26,6 +26,10 @@ func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte)
 		l.counts.Refused++
 		return
 	}
+	b, ok := l.decrypted(at, false, b)
+	if !ok {
+		return
+	}
 	h, ok := parseRTP(b)
 	if !ok {
 		l.counts.Refused++
@@ -59,6 +63,10 @@ func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte)
 func (p *Path) rtcp(l *line, i int, at int64, from netip.AddrPort, b []byte) {
 	if !l.source.admitsRTCP(from.Addr()) || !l.rate.allows(at) || !validRTCP(b) {
 		l.counts.Refused++
+		return
+	}
+	b, ok := l.decrypted(at, true, b)
+	if !ok {
 		return
 	}
 	l.counts.RTCP++

@@ -73,11 +73,17 @@ type KeyPress struct {
 
 // LineCounts is what a Path counted on one line.
 type LineCounts struct {
-	Line        int       `json:"line"`
-	Received    int64     `json:"received"`         // RTP packets that passed the source lock
-	Kept        int64     `json:"kept"`             // of them, put on tape
-	Refused     int64     `json:"refused"`          // from elsewhere than the SRC's media address, or no RTP
-	KernelDrops int64     `json:"kernel,omitempty"` // lost in our own socket buffer
-	RTCP        int64     `json:"rtcp,omitempty"`
-	LastPacket  time.Time `json:"-"`
+	Line        int   `json:"line"`
+	Received    int64 `json:"received"`         // RTP packets that passed the source lock
+	Kept        int64 `json:"kept"`             // of them, put on tape
+	Refused     int64 `json:"refused"`          // from elsewhere than the SRC's media address, or no RTP
+	KernelDrops int64 `json:"kernel,omitempty"` // lost in our own socket buffer
+	RTCP        int64 `json:"rtcp,omitempty"`
+
+	// Unauthenticated packets, among the refused ones, are under none of the
+	// line's keys; Replayed ones came before.
+	Unauthenticated int64 `json:"unauthenticated,omitempty"`
+	Replayed        int64 `json:"replayed,omitempty"`
+
+	LastPacket time.Time `json:"-"`
 }

@@ -216,7 +216,8 @@ func (p *plan) stateLine(f *Facts, pl *player, i int, l *linePlan) {
 	}
 	for _, c := range p.counts {
 		if c.Line == i {
-			s.Refused = c.Refused
+			s.Refused, s.Unauthenticated = c.Refused, c.Unauthenticated
+			s.Duplicates += c.Replayed
 			blameKernel(s.Gaps, c.KernelDrops, max(l.packet, 0.001))
 		}
 	}

@@ -13,21 +13,9 @@ type rtpPacket struct {
 // parseRTP reads b without copying. It reports false for anything whose
 // version, CSRC count, extension or padding do not fit its length.
 func parseRTP(b []byte) (p rtpPacket, ok bool) {
-	if len(b) < 12 || b[0]>>6 != 2 {
+	start, ok := rtpHeaderLen(b)
+	if !ok {
 		return p, false
-	}
-	start := 12 + 4*int(b[0]&0x0f)
-	if len(b) < start {
-		return p, false
-	}
-	if b[0]&0x10 != 0 {
-		if len(b) < start+4 {
-			return p, false
-		}
-		start += 4 + 4*int(binary.BigEndian.Uint16(b[start+2:]))
-		if len(b) < start {
-			return p, false
-		}
 	}
 	end := len(b)
 	if b[0]&0x20 != 0 {
@@ -45,6 +33,22 @@ func parseRTP(b []byte) (p rtpPacket, ok bool) {
 	p.ssrc = binary.BigEndian.Uint32(b[8:])
 	p.payload = b[start:end:end]
 	return p, true
+}
+
+// rtpHeaderLen returns how long the header of b is, with CSRCs and extension;
+// false when it does not fit.
+func rtpHeaderLen(b []byte) (n int, ok bool) {
+	if len(b) < 12 || b[0]>>6 != 2 {
+		return 0, false
+	}
+	n = 12 + 4*int(b[0]&0x0f)
+	if b[0]&0x10 != 0 {
+		if len(b) < n+4 {
+			return 0, false
+		}
+		n += 4 + 4*int(binary.BigEndian.Uint16(b[n+2:]))
+	}
+	return n, len(b) >= n
 }
 
 // looksRTCP tells RTCP from RTP on one port by its second byte (RFC 5761 4).
