@@ -160,6 +160,10 @@ func answerSource(t *testing.T, o *Offer) string {
 		if l.Kind != "audio" {
 			a.Lines[i] = AnswerLine{}
 		}
+		for _, c := range l.Crypto[:min(1, len(l.Crypto))] {
+			ours := Crypto{Tag: c.Tag, Suite: c.Suite, Keys: []CryptoKey{{Key: []byte("our own key, not a key, not a k")[:30]}}}
+			a.Lines[i].Crypto = []Crypto{ours}
+		}
 	}
 	sdp, used, err := encodeAnswer(o.Media, a, 1, 1)
 	if err != nil {

@@ -102,7 +102,11 @@ type Stream struct {
 	Late        int64  `json:"late"`
 	Duplicates  int64  `json:"duplicates"`
 	Refused     int64  `json:"refused"`
-	Gaps        []Gap  `json:"gaps"`
+
+	SRTP            string `json:"srtp,omitempty"`            // suite; "": in clear
+	Unauthenticated int64  `json:"unauthenticated,omitempty"` // of those refused: under none of the SRTP keys
+
+	Gaps []Gap `json:"gaps"`
 }
 
 // Gap is audio missing from a stream.

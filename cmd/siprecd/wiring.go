@@ -21,9 +21,16 @@ func settingsOf(cfg *config.Config) *recorder.Settings {
 		Sources: make(map[string]recorder.Source),
 	}
 	for _, src := range cfg.Sources {
-		s.Sources[src.Name] = recorder.Source{Location: src.TimeZone, Latch: src.NAT}
+		s.Sources[src.Name] = recorder.Source{
+			Location: src.TimeZone, Latch: src.NAT, Encryption: encryptions[src.Media],
+		}
 	}
 	return s
+}
+
+// encryptions are the values of media in [[src]]; without the key it is either.
+var encryptions = map[string]recorder.Encryption{
+	"srtp": recorder.OnlySRTP, "rtp": recorder.OnlyRTP, "either": recorder.EitherWay,
 }
 
 // sourcesOf is what the SIP server needs of it.

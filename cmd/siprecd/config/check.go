@@ -185,7 +185,12 @@ func (s *site) checkMedia(c *Config) {
 func (s *site) checkSource(key string, t sourceTable, names map[string]bool) Source {
 	src := Source{
 		Name: t.Name, Cert: t.Cert, User: t.User, NAT: t.NAT, Password: t.Password,
-		TimeZone: s.checkZone(key+".time_zone", t.TimeZone, seoul()),
+		TimeZone: s.checkZone(key+".time_zone", t.TimeZone, seoul()), Media: "either",
+	}
+	if medias := []string{"srtp", "rtp", "either"}; t.Media != nil && !slices.Contains(medias, *t.Media) {
+		s.error(codeChoice, s.value(key+".media", *t.Media), *t.Media, "media").meant(*t.Media, medias)
+	} else if t.Media != nil {
+		src.Media = *t.Media
 	}
 	switch {
 	case t.Name == "":

@@ -89,6 +89,7 @@ type Source struct {
 	Password  string
 	TimeZone  *time.Location // of its zone-less timestamps
 	NAT       bool           // media may come from elsewhere than its SDP says
+	Media     string         // "srtp": encrypted or refused; "rtp": in clear or refused; "either"
 }
 
 // Keys are the key commands of selective recording.

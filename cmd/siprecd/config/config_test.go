@@ -63,6 +63,7 @@ addresses = ["192.0.2.10", "198.51.100.7/24", "::ffff:192.0.2.9"]
 user = "u"
 password_file = "secret"
 nat = true
+media = "srtp"
 [keys]
 start = "*3"
 [limits]
@@ -84,9 +85,9 @@ policy = "off"
 	}
 	here, _ := filepath.Abs("here")
 	source := c.Sources[0]
-	got := fmt.Sprintln(c.SIP.Listen, c.SIP.ByDefault, c.Site, c.Media, c.Data.Dir == here, source.Addresses, source.Password, source.NAT,
+	got := fmt.Sprintln(c.SIP.Listen, c.SIP.ByDefault, c.Site, c.Media, c.Data.Dir == here, source.Addresses, source.Password, source.NAT, source.Media,
 		source.TimeZone, c.Keys, c.Limits, c.Log)
-	want := `[udp:[::1]:5080] false {[2000-2999] 1 UTC} {20000 20099 192.0.2.1} true [192.0.2.10/32 198.51.100.0/24 192.0.2.9/32] p w true` +
+	want := `[udp:[::1]:5080] false {[2000-2999] 1 UTC} {20000 20099 192.0.2.1} true [192.0.2.10/32 198.51.100.0/24 192.0.2.9/32] p w true srtp` +
 		` Asia/Seoul {*3 *2} {7 1m30s} {WARN json}` + "\n"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

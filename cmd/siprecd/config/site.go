@@ -56,6 +56,7 @@ type sourceTable struct {
 	PasswordFile string   `toml:"password_file"`
 	TimeZone     *string  `toml:"time_zone"`
 	NAT          bool     `toml:"nat"`
+	Media        *string  `toml:"media"`
 }
 
 // site reads one siprecd.toml.

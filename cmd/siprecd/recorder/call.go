@@ -123,10 +123,11 @@ func (c *Call) Row() store.Row {
 	row.Streams = slices.Clone(row.Streams)
 	for _, n := range counts {
 		if n.Line < len(row.Streams) {
-			row.Streams[n.Line].Packets = n.Kept
-			row.Streams[n.Line].Refused = n.Refused
+			s := &row.Streams[n.Line]
+			s.Packets, s.Refused, s.Unauthenticated = n.Kept, n.Refused, n.Unauthenticated
 		}
 	}
+	row.Notes = append(row.Notes, deaf(counts, row.Streams)...)
 	return row
 }
 

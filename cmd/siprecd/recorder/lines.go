@@ -1,9 +1,9 @@
 package recorder
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"siprecd/media"
@@ -18,6 +18,7 @@ type line struct {
 	offered sip.Line
 	codecs  []sip.Codec // accepted ones; none: refused
 	port    uint16
+	secured secured
 	spec    media.LineSpec
 }
 
@@ -56,10 +57,10 @@ func (c *Call) negotiate(o *sip.Offer) (code int, reason string) {
 	for _, n := range o.Media.Notes {
 		c.note("%s", n)
 	}
-	if o.Method != "ACK" && !slices.ContainsFunc(o.Media.Lines, func(l sip.Line) bool {
-		return l.Kind == "audio" && len(accepted(l)) > 0
-	}) && !refusesAll(o.Media.Lines) {
-		return 488, "no audio line with a codec that can be recorded"
+	if o.Method != "ACK" && !refusesAll(o.Media.Lines) {
+		if why := c.unacceptable(o.Media.Lines); why != "" {
+			return 488, why
+		}
 	}
 	for i, offered := range o.Media.Lines {
 		if i == len(c.lines) {
@@ -75,6 +76,22 @@ func (c *Call) negotiate(o *sip.Offer) (code int, reason string) {
 	return 0, ""
 }
 
+// unacceptable says why none of the lines can be recorded; "" when one can.
+func (c *Call) unacceptable(lines []sip.Line) string {
+	why := "no audio line with a codec that can be recorded"
+	for _, l := range lines {
+		if len(accepted(l)) == 0 {
+			continue
+		}
+		_, err := secure(l, c.source.Encryption, secured{})
+		if err == nil {
+			return ""
+		}
+		why = fmt.Sprintf("line %d: %v", l.Index, err)
+	}
+	return why
+}
+
 // refusesAll reports whether the SRC itself has switched every line off.
 func refusesAll(lines []sip.Line) bool {
 	for _, l := range lines {
@@ -86,7 +103,7 @@ func refusesAll(lines []sip.Line) bool {
 }
 
 func accepted(l sip.Line) []sip.Codec {
-	if l.Kind != "audio" || l.Addr.Port() == 0 || strings.Contains(l.Proto, "SAVP") {
+	if l.Kind != "audio" || l.Addr.Port() == 0 {
 		return nil
 	}
 	keep := slices.DeleteFunc(slices.Clone(l.Codecs), func(k sip.Codec) bool { return !recordable(k) })
@@ -99,13 +116,24 @@ func accepted(l sip.Line) []sip.Codec {
 // take makes l what offered asks for: a socket opened or closed, formats,
 // source and direction.
 func (c *Call) take(l *line, offered sip.Line) error {
-	l.offered, l.codecs = offered, accepted(offered)
+	was := l.secured
+	l.offered, l.codecs, l.secured = offered, accepted(offered), secured{}
+	if len(l.codecs) > 0 {
+		var err error
+		if l.secured, err = secure(offered, c.source.Encryption, was); err != nil {
+			c.note("line %d refused: %v", l.index, err)
+			l.codecs = nil
+		}
+	}
 	if len(l.codecs) == 0 {
 		if l.port != 0 {
 			c.ports.Remove(l.index)
 			l.port = 0
 		}
 		return nil
+	}
+	if was.on && !l.secured.on {
+		c.note("line %d: the source stopped to encrypt its media", l.index)
 	}
 	if l.port == 0 {
 		port, err := c.ports.Add(l.index)
@@ -132,6 +160,10 @@ func (c *Call) propose() (code int, reason string) {
 		if len(l.codecs) == 0 {
 			l.codecs = ourOffer
 		}
+		var err error
+		if l.secured, err = proposal(c.source.Encryption, l.secured); err != nil {
+			return 500, "no key"
+		}
 		if l.port != 0 {
 			continue
 		}
@@ -157,7 +189,7 @@ func (c *Call) answer() sip.Answer {
 	a := sip.Answer{Addr: c.ports.Addr}
 	for i := range c.lines {
 		l := &c.lines[i]
-		al := sip.AnswerLine{Port: l.port, Codecs: l.codecs, Direction: sip.Inactive, Mux: l.offered.Mux}
+		al := sip.AnswerLine{Port: l.port, Codecs: l.codecs, Direction: sip.Inactive, Mux: l.offered.Mux, Crypto: l.secured.ours}
 		if len(l.codecs) == 0 {
 			al = sip.AnswerLine{}
 		} else if c.wants(l) {
@@ -191,6 +223,8 @@ func (c *Call) describe(at time.Time) {
 			Formats:   formats(l.codecs),
 			Local:     netip.AddrPortFrom(c.ports.Addr, l.port),
 			Remote:    l.offered.Addr,
+			Secure:    l.secured.on,
+			Keys:      l.secured.theirs,
 		}
 		foreign := false
 		for _, id := range senders {
@@ -204,7 +238,7 @@ func (c *Call) describe(at time.Time) {
 		l.spec = spec
 		c.path.SetLine(i, at.UnixNano(), spec)
 		streams[i] = store.Stream{
-			Label: l.offered.Label, Participant: c.aors(senders), Codec: codecName(l.codecs), Gaps: []store.Gap{},
+			Label: l.offered.Label, Participant: c.aors(senders), Codec: codecName(l.codecs), SRTP: l.secured.suite, Gaps: []store.Gap{},
 		}
 	}
 	c.mu.Lock()

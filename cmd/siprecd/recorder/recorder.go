@@ -33,6 +33,8 @@ type Settings struct {
 type Source struct {
 	Location *time.Location // of its zone-less timestamps; nil: UTC
 	Latch    bool           // its media comes from behind NAT
+
+	Encryption Encryption // of its media
 }
 
 // Recorder records. Its fields are set before Start.

@@ -104,6 +104,7 @@ func state(row *store.Row, f *media.Facts) {
 		}
 		st.Channel = channel(f.Channels, s.Channel)
 		st.Packets, st.Lost, st.Late, st.Duplicates, st.Refused = s.Packets, s.Lost, s.Late, s.Duplicates, s.Refused
+		st.Unauthenticated = s.Unauthenticated
 		st.Gaps = st.Gaps[:0]
 		for _, g := range s.Gaps {
 			st.Gaps = append(st.Gaps, store.Gap(g))

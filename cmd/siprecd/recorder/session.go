@@ -127,6 +127,9 @@ func (r *Recorder) finish(log *slog.Logger, c *Call, end error) {
 		reason = end.Error()
 	}
 	row := c.End(time.Now(), side, reason)
+	for _, why := range c.deafLines() {
+		log.Warn("a stream could not be decrypted", "side", "src", "reason", why)
+	}
 	log.Info("session ended", "side", side, "reason", reason, "seconds", row.Duration)
 	if err := r.Store.Catalog.Put(context.Background(), &row); err != nil {
 		log.Error("catalogue row not written", "side", "srs", "reason", err)

@@ -1,0 +1,155 @@
+package recorder
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"siprecd/media"
+	"siprecd/sip"
+	"siprecd/store"
+)
+
+// Encryption is what the media of an SRC must be.
+type Encryption uint8
+
+const (
+	EitherWay Encryption = iota // as the SRC offers it; encrypted where it offers both
+	OnlySRTP                    // encrypted, or not taken
+	OnlyRTP                     // in clear, or not taken
+)
+
+// secured is how one line is encrypted, both ways. The zero value is in clear.
+type secured struct {
+	on     bool
+	suite  string
+	theirs []media.MasterKey // none yet: our offer has not been answered
+	ours   []sip.Crypto      // one in an answer, several in our offer
+}
+
+// offeredSuites are what we offer when the INVITE leaves it to us: few, for the
+// description has to fit into a datagram.
+var offeredSuites = []string{"AEAD_AES_256_GCM", "AEAD_AES_128_GCM", "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"}
+
+// secure works out how an offered line is to be encrypted; before is how it was
+// until now. The error says why the line cannot be taken.
+func secure(offered sip.Line, must Encryption, before secured) (secured, error) {
+	if must == OnlyRTP {
+		if offered.Secure() {
+			return secured{}, errors.New(`it is encrypted, and this source is configured with media = "rtp"`)
+		}
+		return secured{}, nil
+	}
+	var why error
+	for _, c := range offered.Crypto {
+		theirs, err := masterKeys(c)
+		if err != nil {
+			why = errors.Join(why, err)
+			continue
+		}
+		ours, err := before.answer(c)
+		if err != nil {
+			return secured{}, err
+		}
+		return secured{on: true, suite: c.Suite, theirs: theirs, ours: []sip.Crypto{ours}}, nil
+	}
+	switch {
+	case offered.Secure() && why == nil:
+		return secured{}, errors.New("it is to be encrypted, and no key is offered")
+	case offered.Secure():
+		return secured{}, fmt.Errorf("none of its keys can be used: %v", oneLine(why))
+	case must == OnlySRTP && why == nil:
+		return secured{}, errors.New(`it is not encrypted, and this source is configured with media = "srtp"`)
+	case must == OnlySRTP:
+		return secured{}, fmt.Errorf(`this source is configured with media = "srtp", and none of the keys offered can be used: %v`, oneLine(why))
+	}
+	return secured{}, nil
+}
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ", ") }
+
+// masterKeys turns a crypto attribute into keys that a Path can use.
+func masterKeys(c sip.Crypto) ([]media.MasterKey, error) {
+	if !slices.Contains(media.SRTPSuites(), c.Suite) {
+		return nil, fmt.Errorf("suite %.40q is not known", c.Suite)
+	}
+	for _, p := range c.Params {
+		name, value, _ := strings.Cut(strings.ToUpper(p), "=")
+		switch {
+		case strings.HasPrefix(name, "-"): // what need not be understood (RFC 4568 section 6.3.7)
+		case name == "UNENCRYPTED_SRTCP", name == "WSH", name == "FEC_ORDER", name == "KDR" && value == "0":
+		default:
+			return nil, fmt.Errorf("session parameter %.40q is not possible", name)
+		}
+	}
+	var keys []media.MasterKey
+	for _, k := range c.Keys {
+		m := media.MasterKey{Suite: c.Suite, Key: k.Key, MKI: k.MKI}
+		if err := m.Check(); err != nil {
+			return nil, err
+		}
+		keys = append(keys, m)
+	}
+	return keys, nil
+}
+
+// answer is our own side of an offered crypto: a key of ours, which stays while
+// the suite does. We send nothing but RTCP under it.
+func (s secured) answer(c sip.Crypto) (sip.Crypto, error) {
+	for _, o := range s.ours {
+		if o.Suite == c.Suite {
+			return sip.Crypto{Tag: c.Tag, Suite: c.Suite, Keys: o.Keys}, nil
+		}
+	}
+	return ownCrypto(c.Tag, c.Suite)
+}
+
+func ownCrypto(tag int, suite string) (sip.Crypto, error) {
+	k, err := media.NewMasterKey(suite)
+	if err != nil {
+		return sip.Crypto{}, err
+	}
+	return sip.Crypto{Tag: tag, Suite: suite, Keys: []sip.CryptoKey{{Key: k.Key}}}, nil
+}
+
+// proposal is what a line of our own offer says: keys of ours where the source
+// must encrypt, and until it answers nothing is taken.
+func proposal(must Encryption, before secured) (secured, error) {
+	if must != OnlySRTP || before.on {
+		return before, nil
+	}
+	s := secured{on: true}
+	for i, suite := range offeredSuites {
+		c, err := ownCrypto(i+1, suite)
+		if err != nil {
+			return secured{}, err
+		}
+		s.ours = append(s.ours, c)
+	}
+	return s, nil
+}
+
+// deaf are notes on lines of which packets come and none can be opened.
+func deaf(counts []media.LineCounts, streams []store.Stream) (notes []string) {
+	for _, n := range counts {
+		if n.Unauthenticated == 0 || n.Received > 0 {
+			continue
+		}
+		suite := "SRTP"
+		if n.Line < len(streams) && streams[n.Line].SRTP != "" {
+			suite = streams[n.Line].SRTP
+		}
+		notes = append(notes, fmt.Sprintf("line %d is not recorded: none of its %d packets fits the key that was signalled (%s); they are encrypted with another one, or not at all",
+			n.Line, n.Unauthenticated, suite))
+	}
+	return notes
+}
+
+// deafLines is deaf for the call as it stands.
+func (c *Call) deafLines() []string {
+	counts := c.path.Counts()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return deaf(counts, c.row.Streams)
+}
