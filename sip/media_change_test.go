@@ -68,3 +68,54 @@ func TestB07_VersionOfOurDescription(t *testing.T) {
 		c.ack()
 	}
 }
+
+// A re-INVITE with the o= version of before refreshes the session and changes
+// nothing: the same answer, ports and version (RFC 8866 section 5.2).
+func TestB24_UnchangedVersionIsARefresh(t *testing.T) {
+	s := listen(t, "udp", nil)
+	c := s.dial(t)
+	first := c.start()
+	again := c.request(200, "INVITE", "application/sdp", offerSDP)
+	c.ack()
+	if body(first) != body(again) {
+		t.Errorf("the answer became\n%s\nit was\n%s", body(again), body(first))
+	}
+	if strings.Contains(strings.ToLower(again.header("Supported")), "siprec") {
+		t.Errorf("Supported: %s", again.header("Supported"))
+	}
+}
+
+// BUNDLE is answered without: no group, each line with a port of its own (RFC
+// 9143 section 7.3).
+func TestB22_BundleIsAnsweredWithout(t *testing.T) {
+	s := listen(t, "udp", nil)
+	c := s.dial(t)
+	lines := strings.SplitAfter(offerSDP, "\r\n")
+	bundled := strings.Replace(offerSDP, "m=audio", "a=group:BUNDLE a b\r\nm=audio", 1)
+	if bundled == offerSDP || len(lines) < 5 {
+		t.Fatal("the offer has no line to bundle")
+	}
+	h := c.request(200, "INVITE", "application/sdp", bundled, "Require: siprec")
+	c.ack()
+	answer := body(h)
+	if strings.Contains(answer, "BUNDLE") {
+		t.Errorf("answered\n%s", answer)
+	}
+	d, err := h.Description()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ports := make(map[uint16]bool)
+	for _, l := range d.Lines {
+		ports[l.Addr.Port()] = true
+	}
+	if len(d.Lines) < 2 || len(ports) != len(d.Lines) {
+		t.Errorf("%d lines on %d ports", len(d.Lines), len(ports))
+	}
+}
+
+// body is what follows the header of a message.
+func body(h heard) string {
+	_, b, _ := strings.Cut(h.raw, "\r\n\r\n")
+	return b
+}

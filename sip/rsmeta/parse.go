@@ -32,7 +32,7 @@ type attr struct{ name, value string }
 
 // errTooLarge ends the reading of a document that is beyond a limit; what came
 // before is kept.
-var errTooLarge = errors.New("beyond the limits of size, depth or number")
+var errTooLarge = errors.New("beyond the limits of depth or number")
 
 // Parse reads one document. It is as tolerant as SRCs are inventive: notes say
 // in plain words what had to be guessed. err is non-nil only when nothing at
@@ -144,11 +144,11 @@ func readTree(b []byte) (root *element, err error) {
 		}
 		switch t := tok.(type) {
 		case xml.StartElement:
-			if count++; count > maxElements || len(stack) > maxDepth {
+			if count++; count > maxElements || len(stack) > maxDepth || len(t.Attr) > maxAttrs {
 				return first(holder), errTooLarge
 			}
 			e := &element{name: strings.TrimSpace(t.Name.Local)}
-			for _, a := range t.Attr[:min(len(t.Attr), maxAttrs)] {
+			for _, a := range t.Attr {
 				if a.Name.Space != "xmlns" && a.Name.Local != "xmlns" {
 					e.attrs = append(e.attrs, attr{a.Name.Local, strings.TrimSpace(a.Value)})
 				}

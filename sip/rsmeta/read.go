@@ -31,7 +31,7 @@ func (r *reader) document(root *element) *Document {
 	if strings.EqualFold(root.name, "recording_metadata") {
 		r.doc.Dialect = "recording_metadata"
 	}
-	for _, e := range root.children {
+	for _, e := range hoisted(root.children) {
 		switch strings.ToLower(e.name) {
 		case "datamode":
 			r.doc.Complete = !strings.EqualFold(e.text, "partial")
@@ -64,6 +64,26 @@ func (r *reader) document(root *element) *Document {
 		r.extensions(e, e.name)
 	}
 	return r.doc
+}
+
+// ownID are the elements of the top level that an end tag left out may have
+// put inside the one before, and the attribute they are known by.
+var ownID = map[string]string{
+	"participant": "participant_id", "stream": "stream_id", "sessionrecordingassoc": "session_id",
+	"participantsessionassoc": "participant_id", "participantstreamassoc": "participant_id",
+}
+
+// hoisted returns elements with those that belong beside them brought up.
+func hoisted(list []*element) (flat []*element) {
+	for _, e := range list {
+		flat = append(flat, e)
+		for _, c := range e.children {
+			if name := ownID[strings.ToLower(c.name)]; name != "" && attribute(c, name) != "" {
+				flat = append(flat, hoisted([]*element{c})...)
+			}
+		}
+	}
+	return flat
 }
 
 func (r *reader) session(e *element) {

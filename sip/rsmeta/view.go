@@ -8,20 +8,29 @@ import (
 // viewState is a View's memory.
 type viewState struct {
 	based    bool
+	tiedOnce bool // an association has led to a line: order means nothing any more
 	sessions []Session
-	names    []Participant // newest naming of each participant, in order of appearance
+	names    []Participant // of each participant, in order of appearance
 	streams  []Stream
 	wires    []Wire // the newest of each participant
-	parties  []presence
+	stays    []stay
 	labels   []string
+	owners   map[string][]string // by label, those who sent it last
 }
 
-// presence is one stay of a participant.
-type presence struct {
-	id, session   string
-	joined, left  time.Time
-	stated, leave time.Time
+// stay is a participant in a CS, from when to when. session is empty until a
+// document names it.
+type stay struct {
+	id, session  string
+	joined, left time.Time // arrival of the documents that said so
+	statedJoin   time.Time
+	statedLeave  time.Time
+	released     bool // it ended because the CS was let go by the RS, not by leaving
 }
+
+func (y *stay) here() bool { return y.left.IsZero() }
+
+func (y *stay) end(at, stated time.Time) { y.left, y.statedLeave = at, stated }
 
 // Apply merges doc, which arrived at, into the view. Complete documents replace
 // the current state, partial ones upsert (RFC 7865 section 8). It returns notes
@@ -40,31 +49,71 @@ func (v *View) Apply(doc *Document, at time.Time, labels []string) (notes []stri
 	} else if !s.based {
 		v.NeedSnapshot = true
 	}
+	doc, notes = unambiguous(doc)
 	for _, cs := range doc.Sessions {
 		s.session(cs)
 	}
-	seen := make(map[string]bool)
 	for _, p := range doc.Participants {
-		if p.ID != "" && seen[p.ID] {
-			notes = append(notes, "a participant is described twice: the last one counts")
-		}
-		seen[p.ID] = true
 		s.name(p)
 	}
 	for _, st := range doc.Streams {
 		s.stream(st)
 	}
-	notes = append(notes, s.wire(doc, at)...)
+	notes = append(notes, s.wire(doc)...)
 	s.join(doc, at)
 	s.leave(doc, at)
+	s.release(doc, at)
 	if doc.Complete && (len(doc.Participants) > 0 || len(doc.Sessions) > 0) {
-		for i := range s.parties {
-			if p := &s.parties[i]; p.left.IsZero() && !seen[p.id] {
-				p.left = at
-			}
+		s.replace(doc, at)
+	}
+	notes = append(notes, s.guessNotes()...)
+	s.own()
+	return notes
+}
+
+// own remembers who sends each line: on hold nobody does, and the line is
+// still theirs.
+func (s *viewState) own() {
+	if s.owners == nil {
+		s.owners = make(map[string][]string)
+	}
+	for i, l := range s.labels {
+		if ids := s.senders(i); len(ids) > 0 {
+			s.owners[l] = ids
 		}
 	}
-	return append(notes, s.guessNotes()...)
+}
+
+// unambiguous leaves out what has the id of something else in the document: the
+// first one counts (RFC 7865 section 6.10).
+func unambiguous(doc *Document) (_ *Document, notes []string) {
+	kinds := make(map[string]string)
+	fresh := func(kind, id string) bool {
+		before, taken := kinds[id]
+		switch {
+		case id == "":
+		case !taken:
+			kinds[id] = kind
+		case before == kind:
+			notes = append(notes, "a "+kind+" is described twice in one document: the first one counts")
+			return false
+		default:
+			notes = append(notes, "a "+kind+" has the id of a "+before+": it was left out")
+			return false
+		}
+		return true
+	}
+	one := *doc
+	// What decides most comes first.
+	one.Participants = keep(doc.Participants, func(p Participant) bool { return fresh("participant", p.ID) })
+	one.Streams = keep(doc.Streams, func(st Stream) bool { return fresh("stream", st.ID) })
+	one.Sessions = keep(doc.Sessions, func(cs Session) bool { return fresh("session", cs.ID) })
+	one.Groups = keep(doc.Groups, func(g Group) bool { return fresh("group", g.ID) })
+	return &one, notes
+}
+
+func keep[T any](list []T, good func(T) bool) []T {
+	return slices.DeleteFunc(slices.Clone(list), func(x T) bool { return !good(x) })
 }
 
 func (s *viewState) session(cs Session) {
@@ -125,7 +174,7 @@ func (s *viewState) stream(st Stream) {
 
 // wire replaces each participant's association whole: what the newest report
 // does not name has ended (RFC 7865 section 6.8.1).
-func (s *viewState) wire(doc *Document, _ time.Time) (notes []string) {
+func (s *viewState) wire(doc *Document) (notes []string) {
 	fresh := make(map[string]bool)
 	for _, w := range doc.Wires {
 		if !s.isParticipant(w.Participant) {
@@ -170,66 +219,123 @@ func (s *viewState) unwired(doc *Document) string {
 // join opens the stays of those who have come.
 func (s *viewState) join(doc *Document, at time.Time) {
 	for _, p := range doc.Participants {
-		m := Member{Participant: p.ID}
-		closed := false
-		for _, x := range doc.Members {
-			if x.Participant == p.ID {
-				m = x
-				closed = !x.Closed.IsZero()
-			}
-		}
-		if s.here(p.ID) == nil && !closed {
-			s.parties = append(s.parties, presence{id: p.ID, session: m.Session, joined: at, stated: m.Associated})
+		if !slices.ContainsFunc(doc.Members, func(m Member) bool { return m.Participant == p.ID }) {
+			s.enter(Member{Participant: p.ID}, at)
 		}
 	}
-	// A partial document may bring back somebody it does not describe again.
+	// Members too of whom the document does not describe the participant: a
+	// partial one may bring somebody back.
 	for _, m := range doc.Members {
-		if m.Closed.IsZero() && s.here(m.Participant) == nil && s.isParticipant(m.Participant) {
-			s.parties = append(s.parties, presence{id: m.Participant, session: m.Session, joined: at, stated: m.Associated})
+		if m.Closed.IsZero() && s.isParticipant(m.Participant) {
+			s.enter(m, at)
 		}
 	}
+}
+
+// enter opens a stay unless there is one.
+func (s *viewState) enter(m Member, at time.Time) {
+	for i := range s.stays {
+		y := &s.stays[i]
+		if !y.here() || y.id != m.Participant {
+			continue
+		}
+		if y.session == "" {
+			y.session = m.Session
+		}
+		if m.Session == "" || y.session == m.Session {
+			return
+		}
+	}
+	s.stays = append(s.stays, stay{id: m.Participant, session: m.Session, joined: at, statedJoin: m.Associated})
 }
 
 // leave ends the stays of those who have gone, one by one or with their CS.
 func (s *viewState) leave(doc *Document, at time.Time) {
 	for _, m := range doc.Members {
-		if p := s.here(m.Participant); p != nil && !m.Closed.IsZero() {
-			p.left, p.leave = at, m.Closed
+		if m.Closed.IsZero() {
+			continue
+		}
+		// Some SRCs write the participant's own id where the session's belongs.
+		known := slices.ContainsFunc(s.sessions, func(cs Session) bool { return cs.ID == m.Session })
+		for i := range s.stays {
+			if y := &s.stays[i]; y.here() && y.id == m.Participant && (!known || y.session == m.Session || y.session == "") {
+				y.end(at, m.Closed)
+			}
 		}
 	}
 	for _, cs := range doc.Sessions {
 		if cs.Stop.IsZero() {
 			continue
 		}
-		for i := range s.parties {
-			if p := &s.parties[i]; p.left.IsZero() && (p.session == cs.ID || p.session == "" && len(s.sessions) == 1) {
-				p.left, p.leave = at, cs.Stop
+		for i := range s.stays {
+			if y := &s.stays[i]; y.here() && s.in(y, cs.ID) {
+				y.end(at, cs.Stop)
 			}
 		}
 	}
 }
 
-// here returns the open stay of a participant, nil when there is none.
-func (s *viewState) here(id string) *presence {
-	for i := range s.parties {
-		if p := &s.parties[i]; p.id == id && p.left.IsZero() {
-			return p
+// in reports whether a stay is one in the given CS.
+func (s *viewState) in(y *stay, session string) bool {
+	return y.session == session || y.session == "" && len(s.sessions) == 1
+}
+
+// release ends the stays of a CS that the RS lets go, and takes them up again
+// when it is tied to the RS anew (RFC 7865 section 6.4).
+func (s *viewState) release(doc *Document, at time.Time) {
+	for _, a := range doc.SessionAssoc {
+		for i := range s.stays {
+			switch y := &s.stays[i]; {
+			case !a.Closed.IsZero() && y.here() && s.in(y, a.Session):
+				y.end(at, a.Closed)
+				y.released = true
+			case a.Closed.IsZero() && y.released && s.in(y, a.Session):
+				y.released = false
+				s.enter(Member{Participant: y.id, Session: y.session, Associated: a.Associated}, at)
+			}
 		}
 	}
-	return nil
+}
+
+// replace ends the stays that a complete document does not know any more.
+func (s *viewState) replace(doc *Document, at time.Time) {
+	for i := range s.stays {
+		y := &s.stays[i]
+		if !y.here() {
+			continue
+		}
+		described := slices.ContainsFunc(doc.Participants, func(p Participant) bool { return p.ID == y.id })
+		elsewhere := false
+		for _, m := range doc.Members {
+			if m.Participant == y.id && m.Session == y.session {
+				described, elsewhere = true, false
+				break
+			}
+			elsewhere = elsewhere || m.Participant == y.id && m.Session != ""
+		}
+		if !described || elsewhere && y.session != "" {
+			y.end(at, time.Time{})
+		}
+	}
+}
+
+// present reports whether a participant is here, in whatever CS.
+func (s *viewState) present(id string) bool {
+	return slices.ContainsFunc(s.stays, func(y stay) bool { return y.id == id && y.here() })
 }
 
 // Parties returns every participant seen so far, in order of joining, present
-// ones and those who left. One who left and came back appears twice.
+// ones and those who left. One who left and came back appears twice, and so
+// does one who is in two CSs.
 func (v *View) Parties() []Party {
 	s := &v.state
 	var list []Party
-	for _, stay := range s.parties {
+	for _, y := range s.stays {
 		p := Party{
-			ID: stay.id, Session: stay.session, Joined: stay.joined, Left: stay.left,
-			StatedJoin: stay.stated, StatedLeave: stay.leave,
+			ID: y.id, Session: y.session, Joined: y.joined, Left: y.left,
+			StatedJoin: y.statedJoin, StatedLeave: y.statedLeave,
 		}
-		if i := slices.IndexFunc(s.names, func(n Participant) bool { return n.ID == stay.id }); i >= 0 {
+		if i := slices.IndexFunc(s.names, func(n Participant) bool { return n.ID == y.id }); i >= 0 {
 			for _, n := range s.names[i].Names {
 				p.AORs = append(p.AORs, n.AOR)
 				if p.Name == "" {
@@ -238,13 +344,13 @@ func (v *View) Parties() []Party {
 			}
 			p.AOR = best(p.AORs)
 		}
-		if stay.left.IsZero() {
+		if y.here() {
 			for i, l := range s.labels {
-				if slices.Contains(s.senders(i), stay.id) {
+				if slices.Contains(s.senders(i), y.id) {
 					p.Sends = append(p.Sends, l)
 				}
 			}
-			p.Recvs = s.receives(stay.id)
+			p.Recvs = s.receives(y.id)
 		}
 		list = append(list, p)
 	}
@@ -280,28 +386,36 @@ func (v *View) Senders(label string) []string {
 	return nil
 }
 
+// Owners returns the ids of the participants whose line it is: those who send
+// it, and on hold those who did and are still here.
+func (v *View) Owners(label string) []string {
+	if ids := v.Senders(label); len(ids) > 0 {
+		return ids
+	}
+	return slices.DeleteFunc(slices.Clone(v.state.owners[label]), func(id string) bool { return !v.state.present(id) })
+}
+
 // senders are those who send the i-th line: by association and label; without
-// any association that leads to a line, by order.
+// any association that ever led to a line, by order.
 func (s *viewState) senders(i int) (ids []string) {
-	if s.tied() {
+	if s.tiedOnce {
 		for _, w := range s.wires {
-			if s.here(w.Participant) != nil && slices.ContainsFunc(w.Send, func(id string) bool { return s.labelOf(id) == s.labels[i] }) {
+			if s.present(w.Participant) && slices.ContainsFunc(w.Send, func(id string) bool { return s.labelOf(id) == s.labels[i] }) {
 				ids = append(ids, w.Participant)
 			}
 		}
 		return ids
 	}
-	var present []string
-	for _, p := range s.parties {
-		if p.left.IsZero() {
-			present = append(present, p.id)
+	for _, y := range s.stays {
+		if y.here() && !slices.Contains(ids, y.id) {
+			ids = append(ids, y.id)
 		}
 	}
 	switch {
 	case len(s.labels) == 1:
-		return present
-	case i < len(present):
-		return present[i : i+1]
+		return ids
+	case i < len(ids):
+		return ids[i : i+1]
 	}
 	return nil
 }
@@ -310,7 +424,7 @@ func (s *viewState) senders(i int) (ids []string) {
 func (s *viewState) tied() bool {
 	for _, w := range s.wires {
 		for _, id := range w.Send {
-			if slices.Contains(s.labels, s.labelOf(id)) && s.labelOf(id) != "" && s.here(w.Participant) != nil {
+			if slices.Contains(s.labels, s.labelOf(id)) && s.labelOf(id) != "" && s.present(w.Participant) {
 				return true
 			}
 		}
@@ -346,7 +460,9 @@ func (s *viewState) receives(id string) (labels []string) {
 }
 
 func (s *viewState) guessNotes() (notes []string) {
-	if len(s.parties) > 0 && len(s.labels) > 1 && !s.tied() {
+	s.tiedOnce = s.tiedOnce || s.tied()
+	anybody := slices.ContainsFunc(s.stays, func(y stay) bool { return y.here() })
+	if anybody && len(s.labels) > 1 && !s.tiedOnce {
 		notes = append(notes, "no association ties a participant to a line: taken by order")
 	}
 	return notes

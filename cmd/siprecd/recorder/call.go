@@ -60,7 +60,8 @@ type Call struct {
 	undecided   bool // nobody known is ours yet: packets are held
 	provisional bool // the default applies until our party is named
 	deadline    time.Time
-	documents   int
+	understood  bool       // metadata has said something, be it that there is no CS
+	documents   []document // all of them, for a tape that is opened later
 
 	mu  sync.Mutex // guards row
 	row store.Row
@@ -212,12 +213,30 @@ func (c *Call) Tick(at time.Time) Reply {
 	return Reply{Answer: c.answer(), Redirect: redirect}
 }
 
+// document is metadata as it came: its type, a zero byte, its body.
+type document struct {
+	at   time.Time
+	data []byte
+}
+
+// documentsMost bounds what is remembered for a tape that is not open yet.
+const documentsMost = 64
+
+// keep puts a document on the tape, and remembers it for another one.
+func (c *Call) keep(d document) {
+	if c.tape.Load() != nil {
+		c.path.Append(kindMetadata, d.at.UnixNano(), 0, d.data)
+	}
+	if len(c.documents) < documentsMost {
+		c.documents = append(c.documents, d)
+	}
+}
+
 // metadata applies the documents of an offer and returns the reason to ask for
 // a snapshot, if there is one.
 func (c *Call) metadata(o *sip.Offer) (snapshot string) {
 	for _, m := range o.Metadata {
-		c.path.Append(kindMetadata, o.At.UnixNano(), 0, slices.Concat([]byte(m.Type), []byte{0}, m.Body))
-		c.documents++
+		c.keep(document{at: o.At, data: slices.Concat([]byte(m.Type), []byte{0}, m.Body)})
 		doc, notes, err := rsmeta.Parse(m.Body, c.source.Location)
 		for _, n := range notes {
 			c.note("metadata: %s", n)
@@ -226,6 +245,7 @@ func (c *Call) metadata(o *sip.Offer) (snapshot string) {
 			c.note("metadata not understood (%v): the audio is kept, the parties are not known from it", err)
 			continue
 		}
+		c.understood = c.understood || len(notes) == 0 || len(doc.Participants)+len(doc.Sessions) > 0
 		for _, n := range c.view.Apply(doc, o.At, c.labels()) {
 			c.note("metadata: %s", n)
 		}
@@ -274,6 +294,7 @@ func (c *Call) End(at time.Time, side, reason string) store.Row {
 	if c.undecided {
 		c.expire(at)
 	}
+	c.settle()
 	c.ports.Close()
 	c.closeViews(at)
 	c.mu.Lock()

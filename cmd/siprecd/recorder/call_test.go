@@ -68,13 +68,7 @@ func rule(pattern string, m policy.Mode, line int) policy.Rule {
 // invite begins the call with the given parties: party i sends line i.
 func (st *stage) invite(aors ...string) sip.Answer {
 	st.t.Helper()
-	st.call = st.rec.Begin(sip.Info{CallID: "rs-1", Source: "sbc", Arrived: callStart}, func(*media.Path) Ports {
-		return Ports{
-			Addr: netip.MustParseAddr("192.0.2.1"), Add: func(i int) (uint16, error) { return uint16(40000 + 2*i), nil },
-			Remove: func(int) {}, Hold: func(bool) {}, Close: func() {},
-			HoldLimit: func() time.Duration { return 2 * time.Second },
-		}
-	})
+	st.call = st.rec.Begin(sip.Info{CallID: "rs-1", Source: "sbc", Arrived: callStart}, st.ports)
 	o := st.offer("INVITE", 0, aors...)
 	o.Media = &sip.Description{Lines: []sip.Line{offered(0), offered(1)}}
 	reply := st.call.Offer(o)
@@ -83,6 +77,15 @@ func (st *stage) invite(aors ...string) sip.Answer {
 	}
 	st.release()
 	return reply.Answer
+}
+
+// ports are without sockets; closing drains what waits.
+func (st *stage) ports(*media.Path) Ports {
+	return Ports{
+		Addr: netip.MustParseAddr("192.0.2.1"), Add: func(i int) (uint16, error) { return uint16(40000 + 2*i), nil },
+		Remove: func(int) {}, Hold: func(bool) {}, Close: st.release,
+		HoldLimit: func() time.Duration { return 2 * time.Second },
+	}
 }
 
 func offered(i int) sip.Line {

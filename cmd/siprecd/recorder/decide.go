@@ -124,6 +124,18 @@ func (c *Call) named(at time.Time, was policy.Mode) {
 	c.logDecision(at)
 }
 
+// settle keeps what stands on a provisional tape when the session ends and
+// nobody was named: the default applied, and it is the last word.
+func (c *Call) settle() {
+	t := c.tape.Load()
+	if !c.provisional || c.decision.Mode != policy.Full || t == nil {
+		return
+	}
+	if err := t.Confirm(); err != nil {
+		c.note("tape: %v", err)
+	}
+}
+
 // change carries out another decision in mid-call: a transfer.
 func (c *Call) change(at time.Time, was policy.Mode) {
 	c.note("parties changed: %s → %s (%s)", was, c.decision.Mode, c.decision.Why)
@@ -149,6 +161,9 @@ func (c *Call) openTape(provisional bool) {
 	c.tape.Store(t)
 	if b, err := json.Marshal(media.Start{Version: 1}); err == nil {
 		c.path.Append(media.KindStart, c.start.UnixNano(), 0, b)
+	}
+	for _, d := range c.documents {
+		c.path.Append(kindMetadata, d.at.UnixNano(), 0, d.data)
 	}
 }
 

@@ -15,8 +15,14 @@ import (
 // lines they send.
 func (c *Call) present() []rsmeta.Party {
 	all := c.view.Parties()
-	here := slices.DeleteFunc(all, func(p rsmeta.Party) bool { return !p.Left.IsZero() })
-	if len(here) == 0 && c.documents == 0 {
+	seen := make(map[string]bool)
+	here := slices.DeleteFunc(all, func(p rsmeta.Party) bool {
+		// One who is in two CSs is one person.
+		gone := !p.Left.IsZero() || seen[p.ID]
+		seen[p.ID] = seen[p.ID] || !gone
+		return gone
+	})
+	if len(here) == 0 && !c.understood {
 		return c.fromHeaders()
 	}
 	return here
@@ -71,10 +77,10 @@ func (c *Call) ourIDs() []string {
 	return ids
 }
 
-// senders returns the participants who send line l now; without any
+// senders returns the participants whose line l is, on hold too; without any
 // association, by order, as the last resort.
 func (c *Call) senders(l *line) []string {
-	if ids := c.view.Senders(l.offered.Label); len(ids) > 0 {
+	if ids := c.view.Owners(l.offered.Label); len(ids) > 0 {
 		return ids
 	}
 	here := c.present()
@@ -107,10 +113,19 @@ func (c *Call) aors(ids []string) string {
 	return strings.Join(aors, ", ")
 }
 
-// participants writes the parties seen so far into the row.
+// participants writes the parties seen so far into the row. Stays of one
+// participant that overlap, in two CSs, are one.
 func (c *Call) participants() {
 	ps := []store.Participant{}
+	latest := make(map[string]int) // of ps, by participant id
 	for _, p := range c.view.Parties() {
+		if i, ok := latest[p.ID]; ok && (ps[i].Left.IsZero() || ps[i].Left.After(p.Joined)) {
+			if !ps[i].Left.IsZero() && (p.Left.IsZero() || ps[i].Left.Before(p.Left)) {
+				ps[i].Left = utc(p.Left)
+			}
+			continue
+		}
+		latest[p.ID] = len(ps)
 		ps = append(ps, store.Participant{
 			AOR: p.AOR, Name: p.Name, Number: policy.Normalize(p.AOR, c.settings.CountryCode),
 			Joined: p.Joined.UTC(), Left: utc(p.Left),
