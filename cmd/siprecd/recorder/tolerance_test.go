@@ -13,8 +13,8 @@ import (
 	"siprecd/store"
 )
 
-// begin opens a call with an offer of the test's own.
-func (st *stage) begin(callID string, o *sip.Offer) Reply {
+// offered opens a call with an offer of the test's own.
+func (st *stage) offered(callID string, o *sip.Offer) Reply {
 	st.t.Helper()
 	info := sip.Info{
 		CallID: callID, Source: "sbc", Arrived: callStart,
@@ -44,7 +44,7 @@ func noted(row *store.Row, part string) bool {
 // may be named later.
 func TestC10_NoMetadata(t *testing.T) {
 	st := open(t, rule("2001", policy.Full, 3))
-	if reply := st.begin("rs-1", twoLines()); reply.Answer.Lines[0].Direction != sip.RecvOnly {
+	if reply := st.offered("rs-1", twoLines()); reply.Answer.Lines[0].Direction != sip.RecvOnly {
 		t.Fatalf("answer %+v", reply.Answer)
 	}
 	st.talk(0, time.Second, 0x11)
@@ -70,7 +70,7 @@ func TestC14_UnreadableMetadataKeepsTheAudio(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			st := open(t, rule("2001", policy.Full, 3))
 			began := time.Now()
-			reply := st.begin("rs-1", twoLines(body))
+			reply := st.offered("rs-1", twoLines(body))
 			if took := time.Since(began); took > time.Second {
 				t.Errorf("it took %v", took)
 			}
@@ -120,10 +120,10 @@ func TestNobodyIsEverNamed(t *testing.T) {
 func TestC15_IdsOfAnotherSessionAreNoError(t *testing.T) {
 	st := open(t, rule("2001", policy.Full, 3))
 	body := string(st.offer("INVITE", 0, ourAOR, otherAOR).Metadata[0].Body)
-	st.begin("rs-1", twoLines(body))
+	st.offered("rs-1", twoLines(body))
 	st.talk(0, time.Second, 0x11)
 	first := st.call
-	st.begin("rs-2", twoLines(body))
+	st.offered("rs-2", twoLines(body))
 	st.talk(0, time.Second, 0x21)
 	second := st.bye(time.Second)
 	st.call = first
