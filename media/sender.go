@@ -106,6 +106,19 @@ func (o *Out) Pause(on bool) {
 	o.clock.pause(on)
 }
 
+// Rekey encrypts the following packets with another key, or with nil no more.
+// When the key cannot be used they are sent as before.
+func (o *Out) Rekey(master *MasterKey) error {
+	o.sender.mu.Lock()
+	defer o.sender.mu.Unlock()
+	was := o.clock.key
+	err := o.clock.rekey(master)
+	if err != nil {
+		o.clock.key = was
+	}
+	return err
+}
+
 // Sent returns what has left so far.
 func (o *Out) Sent() Sent {
 	o.sender.mu.Lock()

@@ -29,6 +29,8 @@ type OutStream struct {
 	Seq       uint16 // of the first packet
 	Timestamp uint32 // of the first packet
 
+	SRTP *MasterKey // what to encrypt with; nil: sent in clear. See also Out.Rekey
+
 	Delay  time.Duration // of the first packet, from when the stream is added
 	Length time.Duration // after which the stream ends by itself; 0: when stopped
 	Paused bool          // begins paused, see Out.Pause
@@ -73,6 +75,10 @@ type outClock struct {
 
 	step   int64 // the next one
 	seq    uint16
+	rolled uint64   // how often seq did
+	index  uint64   // of the packet whose header was written last
+	key    *srtpKey // nil: in clear
+	sealed []byte
 	marker bool // on the next audio packet: a talkspurt begins (RFC 3551 section 4.1)
 	paused bool
 	sent   Sent
@@ -115,7 +121,18 @@ func newOutClock(c OutStream) (*outClock, error) {
 	o.samples = int(c.Ptime / time.Millisecond * senderRate / 1000)
 	o.buf = make([]byte, 12+max(o.samples, 4))
 	o.sent = Sent{SSRC: c.SSRC, FirstSeq: c.Seq, FirstTimestamp: c.Timestamp}
+	if err := o.rekey(c.SRTP); err != nil {
+		return nil, err
+	}
 	return o, o.plan(c.Presses)
+}
+
+func (o *outClock) rekey(master *MasterKey) (err error) {
+	o.key = nil
+	if master != nil {
+		o.key, err = newSRTPKey(*master)
+	}
+	return err
 }
 
 // plan turns key presses into steps. A press takes two steps at least, so that
@@ -216,10 +233,17 @@ func (o *outClock) header(payload uint8, marker bool, offset uint32) {
 	binary.BigEndian.PutUint16(o.buf[2:], o.seq)
 	binary.BigEndian.PutUint32(o.buf[4:], o.c.Timestamp+offset)
 	binary.BigEndian.PutUint32(o.buf[8:], o.c.SSRC)
-	o.seq++
+	o.index = o.rolled<<16 | uint64(o.seq)
+	if o.seq++; o.seq == 0 {
+		o.rolled++
+	}
 }
 
 func (o *outClock) emit(packet []byte, send func([]byte) error) {
+	if o.key != nil {
+		o.sealed = o.key.sealRTP(o.sealed[:0], packet, 12, o.index)
+		packet = o.sealed
+	}
 	if err := send(packet); err != nil {
 		o.sent.Unsent++
 		return

@@ -171,7 +171,8 @@ func asked(wanted []Line, offer *Description) []Line {
 		}
 		l := wanted[i]
 		l.Codecs = shared(theirs.Codecs, l.Codecs)
-		if theirs.Addr.Port() == 0 || len(l.Codecs) == 0 {
+		l.Proto, l.Crypto = theirs.Proto, answeredWith(theirs.Crypto, l.Crypto)
+		if theirs.Addr.Port() == 0 || len(l.Codecs) == 0 || l.Secure() && len(l.Crypto) == 0 {
 			l.Addr = netip.AddrPortFrom(l.Addr.Addr(), 0)
 			l.Codecs = theirs.Codecs
 		}
@@ -181,6 +182,33 @@ func asked(wanted []Line, offer *Description) []Line {
 		ours[i] = l
 	}
 	return ours
+}
+
+// answeredWith returns the first of our keys whose suite is among the offered
+// ones, with that one's tag.
+func answeredWith(offered, have []Crypto) []Crypto {
+	for _, o := range offered {
+		for _, h := range have {
+			if h.Suite == o.Suite {
+				h.Tag = o.Tag
+				return []Crypto{h}
+			}
+		}
+	}
+	return nil
+}
+
+// Key returns the keys of ours that the SRS took: what the line is encrypted
+// with. False: in clear.
+func (l OutgoingLine) Key() (Crypto, bool) {
+	for _, ours := range l.Crypto {
+		for _, theirs := range l.Theirs {
+			if ours.Tag == theirs.Tag && ours.Suite == theirs.Suite {
+				return ours, true
+			}
+		}
+	}
+	return Crypto{}, false
 }
 
 // shared returns the offered formats that we have, with the offer's numbers.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -39,14 +40,16 @@ type CallCmd struct {
 	LateParties time.Duration `help:"Name the parties only after this time, by UPDATE; the INVITE names a placeholder." placeholder:"500ms"`
 	Offerless   bool          `help:"Send the INVITE without SDP, so that the server offers."`
 
-	Transport string        `help:"udp, tcp or tls." enum:"udp,tcp,tls" default:"udp"`
-	Codec     string        `help:"pcmu or pcma." enum:"pcmu,pcma" default:"pcmu"`
-	Ptime     time.Duration `help:"Audio in each packet." default:"20ms"`
-	Local     string        `help:"Address and port to send SIP from." placeholder:"HOST:PORT"`
-	CA        string        `name:"ca" help:"PEM file of the authority that signed the server's certificate." placeholder:"FILE"`
-	Cert      string        `help:"PEM file of our certificate and its key, for servers that ask for one." placeholder:"FILE"`
-	Insecure  bool          `help:"Accept any certificate of the server."`
-	User      string        `help:"User name when the server asks for digest authentication; the password is read from SIPRECD_PASSWORD."`
+	Transport string          `help:"udp, tcp or tls." enum:"udp,tcp,tls" default:"udp"`
+	Codec     string          `help:"pcmu or pcma." enum:"pcmu,pcma" default:"pcmu"`
+	Ptime     time.Duration   `help:"Audio in each packet." default:"20ms"`
+	SRTP      string          `name:"srtp" help:"Encrypt the media: AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32, AES_256_CM_HMAC_SHA1_80, AES_256_CM_HMAC_SHA1_32, AEAD_AES_128_GCM or AEAD_AES_256_GCM." placeholder:"SUITE"`
+	Rekey     []time.Duration `help:"Give new keys by re-INVITE after this time. Repeatable." placeholder:"5s"`
+	Local     string          `help:"Address and port to send SIP from." placeholder:"HOST:PORT"`
+	CA        string          `name:"ca" help:"PEM file of the authority that signed the server's certificate." placeholder:"FILE"`
+	Cert      string          `help:"PEM file of our certificate and its key, for servers that ask for one." placeholder:"FILE"`
+	Insecure  bool            `help:"Accept any certificate of the server."`
+	User      string          `help:"User name when the server asks for digest authentication; the password is read from SIPRECD_PASSWORD."`
 
 	Count int     `short:"n" help:"How many calls." default:"1"`
 	Rate  float64 `short:"r" help:"Calls begun in a second." default:"10"`
@@ -109,7 +112,13 @@ func (c *CallCmd) call() (place.Call, error) {
 	}
 	call := place.Call{
 		Target: c.Target, From: c.From, To: c.To, Duration: c.Duration, Codec: c.Codec, Ptime: c.Ptime,
-		LateParties: c.LateParties, Offerless: c.Offerless,
+		LateParties: c.LateParties, Offerless: c.Offerless, SRTP: strings.ToUpper(c.SRTP), Rekeys: c.Rekey,
+	}
+	if suites := media.SRTPSuites(); call.SRTP != "" && !slices.Contains(suites, call.SRTP) {
+		return call, fmt.Errorf("--srtp %s: one of %s", c.SRTP, strings.Join(suites, ", "))
+	}
+	if len(call.Rekeys) > 0 && call.SRTP == "" {
+		return call, errors.New("--rekey needs --srtp")
 	}
 	var err error
 	if call.A.Clip, err = media.LoadClip(c.A); err != nil {

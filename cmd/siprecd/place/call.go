@@ -28,6 +28,9 @@ type Call struct {
 	Codec    string        // "PCMU" (also when empty) or "PCMA"
 	Ptime    time.Duration // 0: 20 ms
 
+	SRTP   string          // suite to encrypt with, as in media.SRTPSuites; "": in clear
+	Rekeys []time.Duration // when to give new keys by re-INVITE
+
 	Infos       []media.KeyTone // keys by SIP INFO, which names no line
 	Pauses      []Pause
 	LateParties time.Duration // the parties are named by an UPDATE after this time; 0: in the INVITE
@@ -110,7 +113,9 @@ func (c Call) Run(ctx context.Context) (Result, error) {
 	if l.codec == "" {
 		l.codec = "PCMU"
 	}
-	l.wanted = l.offer(local)
+	if l.wanted, err = l.offer(local); err != nil {
+		return Result{}, err
+	}
 	return l.run(ctx)
 }
 
@@ -128,7 +133,7 @@ type liveCall struct {
 	result  Result
 }
 
-func (l *liveCall) offer(local netip.Addr) []sip.Line {
+func (l *liveCall) offer(local netip.Addr) ([]sip.Line, error) {
 	audio := sip.Codec{Payload: 0, Name: "PCMU", Clock: 8000, Channels: 1}
 	if l.codec == "PCMA" {
 		audio.Payload, audio.Name = 8, "PCMA"
@@ -141,7 +146,10 @@ func (l *liveCall) offer(local netip.Addr) []sip.Line {
 			Codecs: []sip.Codec{audio, events}, Ptime: l.Ptime,
 		})
 	}
-	return lines
+	if l.SRTP == "" {
+		return lines, nil
+	}
+	return withKeys(lines, l.SRTP, 1)
 }
 
 func (l *liveCall) run(ctx context.Context) (Result, error) {
@@ -192,13 +200,17 @@ func (l *liveCall) startMedia() error {
 		if !ok {
 			return fmt.Errorf("the SRS accepts line %s without a codec", labels[i])
 		}
+		key, err := l.key(lines[i])
+		if err != nil {
+			return err
+		}
 		event, _ := lines[i].Events()
 		l.codecs[i] = audio.Name
 		at = append(at, i)
 		streams = append(streams, media.OutStream{
 			Conn: l.conns[i], To: lines[i].To, Codec: audio.Name, Clip: side.Clip, Ptime: l.Ptime,
 			Presses: side.Keys, EventPayload: event.Payload, Delay: side.Delay,
-			SSRC: rand.Uint32(), Seq: uint16(rand.Uint32()), Timestamp: rand.Uint32(),
+			SSRC: rand.Uint32(), Seq: uint16(rand.Uint32()), Timestamp: rand.Uint32(), SRTP: key,
 			Length: max(length-side.Delay, time.Millisecond), Keep: l.Keep, Paused: !lines[i].Sending,
 		})
 	}
@@ -297,6 +309,9 @@ func (l *liveCall) steps() []Step {
 	}
 	for _, p := range l.Pauses {
 		steps = append(steps, Step{p.At, l.direct(sip.Inactive)}, Step{p.At + p.For, l.direct(sip.SendOnly)})
+	}
+	for i, at := range l.Rekeys {
+		steps = append(steps, Step{at, l.rekey(i + 2)})
 	}
 	for _, k := range l.Infos {
 		steps = append(steps, Step{k.At, func(ctx context.Context, rs *sip.Outgoing, _ *Parties) error {

@@ -193,6 +193,10 @@ func (c *Call) Offer(o *sip.Offer) Reply {
 	default:
 		c.describe(o.At)
 	}
+	if awaited := c.awaitsKeys(); awaited || o.Method == "ACK" {
+		// The first packets come on the heels of the ACK that brings their keys.
+		c.ports.Hold(awaited || c.undecided)
+	}
 	c.press(o)
 	c.save(o.At)
 	reply.Answer = c.answer()

@@ -130,6 +130,11 @@ func proposal(must Encryption, before secured) (secured, error) {
 	return s, nil
 }
 
+// awaitsKeys reports whether an offer of ours has not been answered with keys.
+func (c *Call) awaitsKeys() bool {
+	return slices.ContainsFunc(c.lines, func(l line) bool { return l.secured.on && len(l.secured.theirs) == 0 })
+}
+
 // deaf are notes on lines of which packets come and none can be opened.
 func deaf(counts []media.LineCounts, streams []store.Stream) (notes []string) {
 	for _, n := range counts {
