@@ -52,6 +52,29 @@ func (p *Path) sayMove(at int64, line int, move GateMove) {
 	}
 }
 
+// Cut ends what is on the tape, for another recording of the same RS to begin
+// on another one: the gate is shut, counts are from zero, a command half
+// pressed is forgotten. The lines go on, and are to be told anew by SetLine.
+// It returns the sink's first error.
+func (p *Path) Cut(at int64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.finished {
+		return p.err
+	}
+	p.sayGate(at)
+	p.appendJSON(KindCounts, at, 0, p.counts())
+	p.append(KindEnd, at, 0, nil)
+	err := p.flush()
+	p.mode, p.gate, p.err = ModeOff, gate{moved: true}, nil
+	for i, l := range p.lines {
+		if l != nil {
+			l.counts, l.keys = LineCounts{Line: i}, keypad{}
+		}
+	}
+	return err
+}
+
 // command carries out a whole command pressed on line i, or says why not.
 func (p *Path) command(l *line, i int, at int64, command, via string) {
 	key := KeyPress{Command: command, Via: via}

@@ -16,6 +16,7 @@ type viewState struct {
 	stays    []stay
 	labels   []string
 	owners   map[string][]string // by label, those who sent it last
+	over     map[string]bool     // CSs that ended, or that the RS let go
 }
 
 // stay is a participant in a CS, from when to when. session is empty until a
@@ -117,6 +118,7 @@ func keep[T any](list []T, good func(T) bool) []T {
 }
 
 func (s *viewState) session(cs Session) {
+	s.end(cs.ID, !cs.Stop.IsZero())
 	for i := range s.sessions {
 		if have := &s.sessions[i]; have.ID == cs.ID {
 			if !cs.Stop.IsZero() {
@@ -134,6 +136,13 @@ func (s *viewState) session(cs Session) {
 		}
 	}
 	s.sessions = append(s.sessions, cs)
+}
+
+func (s *viewState) end(session string, over bool) {
+	if s.over == nil {
+		s.over = make(map[string]bool)
+	}
+	s.over[session] = over
 }
 
 func union(a, b []string) []string {
@@ -284,6 +293,9 @@ func (s *viewState) in(y *stay, session string) bool {
 // when it is tied to the RS anew (RFC 7865 section 6.4).
 func (s *viewState) release(doc *Document, at time.Time) {
 	for _, a := range doc.SessionAssoc {
+		if !a.Closed.IsZero() || !doc.Complete {
+			s.end(a.Session, !a.Closed.IsZero())
+		}
 		for i := range s.stays {
 			switch y := &s.stays[i]; {
 			case !a.Closed.IsZero() && y.here() && s.in(y, a.Session):
@@ -299,6 +311,11 @@ func (s *viewState) release(doc *Document, at time.Time) {
 
 // replace ends the stays that a complete document does not know any more.
 func (s *viewState) replace(doc *Document, at time.Time) {
+	for _, cs := range s.sessions {
+		if len(doc.Sessions) > 0 && !slices.ContainsFunc(doc.Sessions, func(d Session) bool { return d.ID == cs.ID }) {
+			s.end(cs.ID, true)
+		}
+	}
 	for i := range s.stays {
 		y := &s.stays[i]
 		if !y.here() {
@@ -466,6 +483,11 @@ func (s *viewState) guessNotes() (notes []string) {
 		notes = append(notes, "no association ties a participant to a line: taken by order")
 	}
 	return notes
+}
+
+// Current returns the CSs that go on now.
+func (v *View) Current() []Session {
+	return slices.DeleteFunc(v.Sessions(), func(cs Session) bool { return v.state.over[cs.ID] })
 }
 
 // Sessions returns the CSs seen so far; one with a Stop is over.

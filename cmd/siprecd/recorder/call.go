@@ -38,11 +38,14 @@ type Reply struct {
 	Reason   string // of Reject
 	Snapshot string // ask the SRC for complete metadata, with this reason
 	Redirect bool   // tell the SRC our new directions: Answer holds them
+
+	Ended []store.Row // recordings that ended while the RS goes on, to be sealed
 }
 
 // Call is one recording from the INVITE to the BYE, as a machine: every input
-// carries its time, and there is neither goroutine nor clock inside. Its
-// driver calls it from one goroutine; Row may be called from any.
+// carries its time, and there is neither goroutine nor clock inside. On a
+// persistent RS it is one recording after the other. Its driver calls it from
+// one goroutine; Row may be called from any.
 type Call struct {
 	r        *Recorder
 	settings *Settings
@@ -60,10 +63,11 @@ type Call struct {
 	undecided   bool // nobody known is ours yet: packets are held
 	provisional bool // the default applies until our party is named
 	deadline    time.Time
-	understood  bool       // metadata has said something, be it that there is no CS
+	understood  bool // metadata has said something, be it that there is no CS
+	of          course
 	documents   []document // all of them, for a tape that is opened later
 
-	mu  sync.Mutex // guards row
+	mu  sync.Mutex // guards row; id and start are changed under it
 	row store.Row
 }
 
@@ -71,16 +75,8 @@ type Call struct {
 // the path that packets are to be fed into.
 func (r *Recorder) Begin(info sip.Info, open func(*media.Path) Ports) *Call {
 	s := r.Settings()
-	c := &Call{
-		r: r, settings: s, info: info, source: s.Sources[info.Source],
-		id: r.NewID(info.Arrived, info.CallID), start: info.Arrived, undecided: true,
-	}
-	c.row = store.Row{
-		ID: c.id, State: store.Live, Start: info.Arrived.UTC(), Source: info.Source,
-		Direction: "unknown", CallID: info.CallID, Vendor: info.Correlation,
-		Participants: []store.Participant{}, Segments: []store.Segment{}, Streams: []store.Stream{},
-		Keys: []store.Key{}, Notes: []string{},
-	}
+	c := &Call{r: r, settings: s, info: info, source: s.Sources[info.Source]}
+	c.renew(info.Arrived, nil)
 	def := c.settings.Rules.Decide(policy.Facts{})
 	c.path = media.NewPath(media.PathConfig{
 		Sink:    media.Sink{Append: c.append, Flush: c.flush},
@@ -90,8 +86,23 @@ func (r *Recorder) Begin(info sip.Info, open func(*media.Path) Ports) *Call {
 		OnEvent: c.event,
 	})
 	c.ports = open(c.path)
-	r.enter(c)
 	return c
+}
+
+// renew begins a recording with nothing on it.
+func (c *Call) renew(at time.Time, documents []document) {
+	c.decision, c.undecided, c.provisional, c.deadline = policy.Decision{}, true, false, time.Time{}
+	c.documents, c.of = documents, course{}
+	c.mu.Lock()
+	c.id, c.start = c.r.NewID(at, c.info.CallID), at
+	c.row = store.Row{
+		ID: c.id, State: store.Live, Start: at.UTC(), Source: c.info.Source,
+		Direction: "unknown", CallID: c.info.CallID, Vendor: c.info.Correlation,
+		Participants: []store.Participant{}, Segments: []store.Segment{}, Streams: []store.Stream{},
+		Keys: []store.Key{}, Notes: []string{},
+	}
+	c.mu.Unlock()
+	c.r.enter(c)
 }
 
 // ID returns the recording's id.
@@ -106,10 +117,10 @@ func (c *Call) Held() bool { return c.undecided }
 
 // Deadline is when Tick must be called at the latest; zero: no need.
 func (c *Call) Deadline() time.Time {
-	if !c.undecided {
-		return time.Time{}
+	if c.undecided {
+		return c.deadline
 	}
-	return c.deadline
+	return c.of.deadline()
 }
 
 // Row returns the call's row as it stands.
@@ -184,7 +195,10 @@ func (c *Call) Offer(o *sip.Offer) Reply {
 		}
 	}
 	reply.Snapshot = c.metadata(o)
+	reply.Ended = c.turn(o)
 	switch {
+	case c.of.between:
+		c.describe(o.At)
 	case o.Method == "BYE":
 		// Everyone leaves; there is nothing to decide and nobody to ask.
 		reply.Snapshot = ""
@@ -209,8 +223,11 @@ func (c *Call) Offer(o *sip.Offer) Reply {
 
 // Tick tells the call that it is at. What was due by then happens.
 func (c *Call) Tick(at time.Time) Reply {
-	if !c.undecided || at.Before(c.deadline) {
+	if d := c.Deadline(); d.IsZero() || at.Before(d) {
 		return Reply{}
+	}
+	if !c.undecided {
+		return Reply{Answer: c.answer(), Ended: c.rest()}
 	}
 	redirect := c.expire(c.deadline)
 	c.save(at)
@@ -221,6 +238,10 @@ func (c *Call) Tick(at time.Time) Reply {
 type document struct {
 	at   time.Time
 	data []byte
+}
+
+func newDocument(at time.Time, m sip.Metadata) document {
+	return document{at: at, data: slices.Concat([]byte(m.Type), []byte{0}, m.Body)}
 }
 
 // documentsMost bounds what is remembered for a tape that is not open yet.
@@ -240,7 +261,7 @@ func (c *Call) keep(d document) {
 // a snapshot, if there is one.
 func (c *Call) metadata(o *sip.Offer) (snapshot string) {
 	for _, m := range o.Metadata {
-		c.keep(document{at: o.At, data: slices.Concat([]byte(m.Type), []byte{0}, m.Body)})
+		c.keep(newDocument(o.At, m))
 		doc, notes, err := rsmeta.Parse(m.Body, c.source.Location)
 		for _, n := range notes {
 			c.note("metadata: %s", n)
@@ -259,7 +280,6 @@ func (c *Call) metadata(o *sip.Offer) (snapshot string) {
 			c.note("metadata: partial document without a base, a snapshot was asked for")
 		}
 	}
-	c.participants()
 	return snapshot
 }
 
@@ -292,30 +312,45 @@ func (c *Call) save(at time.Time) {
 	}
 }
 
-// End ends the call at at. It returns the row to be sealed; the tape is closed
-// and no packet will reach it any more.
+// End ends the RS at at. It returns the row to be sealed; the tape is closed
+// and no packet will reach it any more. On a persistent RS that ends between
+// two calls the row has no ID: there is nothing to seal.
 func (c *Call) End(at time.Time, side, reason string) store.Row {
+	if c.of.between {
+		c.ports.Close()
+		return store.Row{}
+	}
 	if c.undecided {
 		c.expire(at)
 	}
 	c.settle()
 	c.ports.Close()
+	if idle := c.of.idle; !idle.IsZero() {
+		at = idle
+	}
+	return c.close(at, side, reason, c.path.Finish)
+}
+
+// close ends the recording at at: finish puts the end on the tape.
+func (c *Call) close(at time.Time, side, reason string, finish func(at int64) error) store.Row {
 	c.closeViews(at)
 	c.mu.Lock()
 	c.row.State, c.row.End, c.row.Ended = store.Ending, at.UTC(), side+": "+reason
 	c.row.Duration = seconds(at.Sub(c.start))
 	c.mu.Unlock()
 	c.save(at)
-	if err := c.path.Finish(at.UnixNano()); err != nil {
-		c.note("tape: %v", err)
-	}
-	if t := c.tape.Load(); t != nil {
-		if err := t.Close(); err != nil {
-			c.note("tape: %v", err)
+	row := c.Row()
+	note := func(err error) {
+		if err != nil {
+			row.Notes = append(row.Notes, fmt.Sprintf("tape: %v", err))
 		}
 	}
+	note(finish(at.UnixNano()))
+	if t := c.tape.Swap(nil); t != nil {
+		note(t.Close())
+	}
 	c.r.leave(c)
-	return c.Row()
+	return row
 }
 
 func seconds(d time.Duration) float64 {

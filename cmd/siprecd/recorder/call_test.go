@@ -412,3 +412,49 @@ func TestTransferDecidesAgain(t *testing.T) {
 		t.Errorf("decisions %v", row.Decisions)
 	}
 }
+
+// The mark of one employee lasts while the parties stay, and is not the mark of
+// whoever the call is passed on to.
+func TestTheKeyIsTheEmployeesOwn(t *testing.T) {
+	st := open(t, rule("2001", policy.Selective, 3), rule("2004", policy.Selective, 6))
+	st.invite(ourAOR, otherAOR)
+	st.key(0, 0, '*')
+	st.key(0, 200*time.Millisecond, '1')
+	st.talk(400*time.Millisecond, time.Second, 0x11)
+	st.update(time.Second, ourAOR, otherAOR, "sip:0105550102@example.org") // a third joins
+	st.talk(time.Second, 2*time.Second, 0x13)
+	st.update(2*time.Second, "sip:2004@example.org", otherAOR)
+	st.talk(2*time.Second, 3*time.Second, 0x21)
+	st.key(0, 3*time.Second, '*')
+	st.key(0, 3200*time.Millisecond, '1')
+	st.talk(3400*time.Millisecond, 4*time.Second, 0x31)
+	row := st.bye(4 * time.Second)
+	left, _ := st.channels(row)
+	if count(left, 0x11) != 4800 || count(left, 0x13) != 8000 || count(left, 0x31) != 4800 {
+		t.Errorf("kept %d %d %d", count(left, 0x11), count(left, 0x13), count(left, 0x31))
+	}
+	if count(left, 0x21) > 0 || st.onDisk(0x21) {
+		t.Error("the call was recorded before the next employee pressed the key")
+	}
+	if len(row.Segments) != 2 {
+		t.Errorf("segments %v", row.Segments)
+	}
+}
+
+// Full to selective: the gate is shut until the key.
+func TestTransferFromFullToSelective(t *testing.T) {
+	st := open(t, rule("2001", policy.Full, 3), rule("2002", policy.Selective, 4))
+	st.invite(ourAOR, otherAOR)
+	st.talk(0, time.Second, 0x11)
+	if reply := st.update(time.Second, "sip:2002@example.org", otherAOR); reply.Redirect {
+		t.Error("the lines go on, and the SRC was told otherwise")
+	}
+	st.talk(time.Second, 2*time.Second, 0x21)
+	st.update(2*time.Second, ourAOR, otherAOR)
+	st.talk(2*time.Second, 3*time.Second, 0x31)
+	row := st.bye(3 * time.Second)
+	left, _ := st.channels(row)
+	if count(left, 0x11) != 8000 || count(left, 0x21) != 0 || st.onDisk(0x21) || count(left, 0x31) != 8000 {
+		t.Errorf("kept %d %d %d", count(left, 0x11), count(left, 0x21), count(left, 0x31))
+	}
+}

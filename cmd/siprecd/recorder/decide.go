@@ -25,7 +25,7 @@ func (c *Call) decide(at time.Time) (redirect bool) {
 		c.describe(at)
 		return false
 	}
-	was, first := c.decision.Mode, c.undecided
+	was, first := c.decision, c.undecided
 	wasProvisional := c.provisional
 	c.undecided, c.provisional = false, false
 	// A party that leaves takes the gate with it, not what was decided for
@@ -38,12 +38,18 @@ func (c *Call) decide(at time.Time) (redirect bool) {
 		return d.Mode == policy.Off
 	case wasProvisional:
 		c.named(at, was)
-	case d.Mode != was:
-		c.change(at, was)
+	case d.Mode != was.Mode, c.another(was):
+		c.change(at, was.Mode)
 	default:
 		c.describe(at)
 	}
-	return (was == policy.Off) != (d.Mode == policy.Off)
+	return (was.Mode == policy.Off) != (d.Mode == policy.Off)
+}
+
+// another reports whether selective recording passed from one employee to
+// another: the key of the one is not the key of the other.
+func (c *Call) another(was policy.Decision) bool {
+	return c.decision.Mode == policy.Selective && was.Mode == policy.Selective && c.decision.Extension != was.Extension
 }
 
 // expire applies the default when nobody was named in time, on a provisional
@@ -97,27 +103,26 @@ func (c *Call) begin(at time.Time, provisional bool) {
 // named settles a provisional tape once our party is known. Under full its key
 // is written; else the key is forgotten before the file is unlinked, and what
 // it held never was readable on disk.
-func (c *Call) named(at time.Time, was policy.Mode) {
+func (c *Call) named(at time.Time, was policy.Decision) {
 	old := c.tape.Load()
-	if c.decision.Mode == policy.Full && was == policy.Full && old != nil {
+	switch {
+	case c.decision.Mode == policy.Full && was.Mode == policy.Full && old != nil:
 		if err := old.Confirm(); err != nil {
 			c.note("tape: %v", err)
 		}
 		c.note("our party was named late, full applies: everything was kept")
-		c.describe(at)
-		c.logDecision(at)
-		return
-	}
-	c.path.SetMode(at.UnixNano(), media.ModeOff, "named")
-	if was == policy.Full && old != nil {
-		c.tape.Store(nil)
-		if err := old.Destroy(); err != nil {
-			c.note("provisional tape: %v", err)
+	case c.decision.Mode != was.Mode || c.another(was):
+		c.path.SetMode(at.UnixNano(), media.ModeOff, "named")
+		if was.Mode == policy.Full && old != nil {
+			c.tape.Store(nil)
+			if err := old.Destroy(); err != nil {
+				c.note("provisional tape: %v", err)
+			}
+			c.note("our party was named late, %s applies: the audio kept until then was destroyed unread", c.decision.Mode)
 		}
-		c.note("our party was named late, %s applies: the audio kept until then was destroyed unread", c.decision.Mode)
-	}
-	if c.decision.Mode != policy.Off && c.tape.Load() == nil {
-		c.openTape(false)
+		if c.decision.Mode != policy.Off && c.tape.Load() == nil {
+			c.openTape(false)
+		}
 	}
 	c.describe(at)
 	c.path.SetMode(at.UnixNano(), mode(c.decision.Mode), "named")

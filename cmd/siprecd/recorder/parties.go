@@ -119,6 +119,9 @@ func (c *Call) participants() {
 	ps := []store.Participant{}
 	latest := make(map[string]int) // of ps, by participant id
 	for _, p := range c.view.Parties() {
+		if !p.Left.IsZero() && !p.Left.After(c.start) {
+			continue // of a call before this one
+		}
 		if i, ok := latest[p.ID]; ok && (ps[i].Left.IsZero() || ps[i].Left.After(p.Joined)) {
 			if !ps[i].Left.IsZero() && (p.Left.IsZero() || ps[i].Left.Before(p.Left)) {
 				ps[i].Left = utc(p.Left)
@@ -131,13 +134,9 @@ func (c *Call) participants() {
 			Joined: p.Joined.UTC(), Left: utc(p.Left),
 		})
 	}
-	var sessions []string
-	for _, s := range c.view.Sessions() {
-		sessions = append(sessions, s.ID)
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.row.Participants, c.row.Sessions = ps, sessions
+	c.row.Participants, c.row.Sessions = ps, slices.Clone(c.of.sessions)
 }
 
 // extensions keeps a document's extension data as searchable fields.

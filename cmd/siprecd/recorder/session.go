@@ -10,6 +10,7 @@ import (
 
 	"siprecd/media"
 	"siprecd/sip"
+	"siprecd/store"
 )
 
 // ServeSession is the life of one RS, live. It returns when the RS is over and
@@ -58,6 +59,9 @@ func (r *Recorder) ServeSession(ctx context.Context, s *sip.Session) error {
 			}
 		case <-timer.C:
 			reply = c.Tick(time.Now())
+		}
+		for _, row := range reply.Ended {
+			r.hand(log, row)
 		}
 		if reply.Redirect {
 			asked.Go(func() { c.ask(s.Redirect(asking, reply.Answer), "re-INVITE") })
@@ -110,6 +114,10 @@ func (r *Recorder) answered(log *slog.Logger, c *Call, reply Reply) {
 		log.Info("session refused", "status", reply.Reject, "side", "src", "reason", reply.Reason)
 		return
 	}
+	if c.of.between {
+		log.Info("session answered, it carries no call yet")
+		return
+	}
 	row := c.Row()
 	log.Info("session answered", "lines", len(row.Streams), "policy", row.Policy, "decided_by", row.DecidedBy)
 	if err := r.Store.Catalog.Put(context.Background(), &row); err != nil {
@@ -117,8 +125,7 @@ func (r *Recorder) answered(log *slog.Logger, c *Call, reply Reply) {
 	}
 }
 
-// finish ends the recording, whatever ended the session, and hands its tape to
-// the renderers.
+// finish ends the recording, whatever ended the session.
 func (r *Recorder) finish(log *slog.Logger, c *Call, end error) {
 	side, reason := "srs", "internal"
 	if e, ok := errors.AsType[*sip.EndError](end); ok {
@@ -131,6 +138,13 @@ func (r *Recorder) finish(log *slog.Logger, c *Call, end error) {
 		log.Warn("a stream could not be decrypted", "side", "src", "reason", why)
 	}
 	log.Info("session ended", "side", side, "reason", reason, "seconds", row.Duration)
+	if row.ID != "" {
+		r.hand(log, row)
+	}
+}
+
+// hand gives a recording that has ended to the renderers.
+func (r *Recorder) hand(log *slog.Logger, row store.Row) {
 	if err := r.Store.Catalog.Put(context.Background(), &row); err != nil {
 		log.Error("catalogue row not written", "side", "srs", "reason", err)
 	}

@@ -162,9 +162,9 @@ func (p *Player) step(ctx context.Context, t *take) error {
 	t.last = later(t.last, at)
 	if t.call != nil {
 		if d := t.call.Deadline(); !d.IsZero() && !d.After(at) {
-			t.call.Tick(d)
+			reply := t.call.Tick(d)
 			t.release()
-			return nil
+			return p.seal(ctx, reply.Ended...)
 		}
 	}
 	if t.next < len(t.Offers) && !t.Offers[t.next].At.After(at) {
@@ -180,7 +180,7 @@ func (p *Player) step(ctx context.Context, t *take) error {
 			t.refused = fmt.Sprintf("we refuse it with %d: %s (offered: %s)", reply.Reject, reply.Reason, offered(o.Offer))
 			return p.end(ctx, t, o.At, "srs", fmt.Sprintf("refused with %d", reply.Reject))
 		}
-		return nil
+		return p.seal(ctx, reply.Ended...)
 	}
 	return p.end(ctx, t, later(t.End, t.last), t.Side, t.Reason)
 }
@@ -298,6 +298,9 @@ func (p *Player) end(ctx context.Context, t *take, at time.Time, side, reason st
 		return nil
 	}
 	row := t.call.End(at, side, reason)
+	if row.ID == "" {
+		return nil
+	}
 	if t.refused != "" {
 		row.Notes = append(row.Notes, t.refused)
 	}
@@ -306,10 +309,16 @@ func (p *Player) end(ctx context.Context, t *take, at time.Time, side, reason st
 			row.Notes = append(row.Notes, silent(line, place))
 		}
 	}
-	if err := p.Recorder.Seal(ctx, &row); err != nil {
-		return fmt.Errorf("the call of %s: %w", row.Start.Format(time.RFC3339), err)
+	return p.seal(ctx, row)
+}
+
+func (p *Player) seal(ctx context.Context, ended ...store.Row) error {
+	for _, row := range ended {
+		if err := p.Recorder.Seal(ctx, &row); err != nil {
+			return fmt.Errorf("the call of %s: %w", row.Start.Format(time.RFC3339), err)
+		}
+		p.rows = append(p.rows, row)
 	}
-	p.rows = append(p.rows, row)
 	return nil
 }
 

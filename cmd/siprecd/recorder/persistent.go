@@ -1,0 +1,124 @@
+package recorder
+
+import (
+	"slices"
+	"time"
+
+	"siprecd/sip"
+	"siprecd/sip/rsmeta"
+	"siprecd/store"
+)
+
+// idleAtMost is how long a recording whose CS has ended waits for another CS of
+// the same group: a transfer may end the one before it names the next.
+const idleAtMost = 5 * time.Second
+
+// course is which CSs the recording is of. A persistent RS carries one after
+// the other, and none between them (RFC 8068 section 3.4): each is a recording
+// of its own.
+type course struct {
+	sessions []string
+	groups   []string
+	idle     time.Time // the last of them ended then; zero: one goes on, or none was ever named
+	between  bool      // there is no recording until the next CS
+}
+
+func (o *course) deadline() time.Time {
+	if o.idle.IsZero() || o.between {
+		return time.Time{}
+	}
+	return o.idle.Add(idleAtMost)
+}
+
+// follow takes CSs into the recording.
+func (o *course) follow(current []rsmeta.Session) {
+	o.idle = time.Time{}
+	for _, cs := range current {
+		if !slices.Contains(o.sessions, cs.ID) {
+			o.sessions = append(o.sessions, cs.ID)
+		}
+		if cs.GroupRef != "" && !slices.Contains(o.groups, cs.GroupRef) {
+			o.groups = append(o.groups, cs.GroupRef)
+		}
+	}
+}
+
+// continues reports whether one of the CSs belongs to the recording: it is in
+// it already, or of the same group; any belongs to one that has none yet.
+func (o *course) continues(current []rsmeta.Session) bool {
+	return len(o.sessions) == 0 || slices.ContainsFunc(current, func(cs rsmeta.Session) bool {
+		return slices.Contains(o.sessions, cs.ID) || cs.GroupRef != "" && slices.Contains(o.groups, cs.GroupRef)
+	})
+}
+
+// turn looks at what the offer's metadata made of the CSs. It returns the
+// recording that ended by it; another may have begun.
+func (c *Call) turn(o *sip.Offer) (ended []store.Row) {
+	current := c.view.Current()
+	switch {
+	case o.Method == "BYE":
+		return nil
+	case len(current) > 0 && c.of.between:
+		c.next(o)
+	case len(current) > 0 && !c.of.continues(current):
+		at := o.At
+		if !c.of.idle.IsZero() {
+			at = c.of.idle
+		}
+		ended = []store.Row{c.cut(at)}
+		c.next(o)
+	case len(current) == 0 && len(c.of.sessions) > 0 && c.of.idle.IsZero():
+		c.of.idle = o.At
+	case len(current) == 0 && c.opensEmpty(o):
+		c.r.leave(c)
+		c.undecided, c.of.between = false, true
+	case len(current) == 0 && c.of.between && o.Media != nil && c.sent():
+		// Media without a CS is a call all the same.
+		c.next(o)
+		c.note("media began on a persistent session that names no call: taken as one")
+	}
+	if len(current) > 0 {
+		c.of.follow(current)
+	}
+	c.participants()
+	return ended
+}
+
+// opensEmpty reports whether an INVITE opens a persistent RS: metadata that is
+// understood and says that there is no CS, and no line that sends.
+func (c *Call) opensEmpty(o *sip.Offer) bool {
+	return c.undecided && c.understood && len(c.of.sessions) == 0 && len(o.Metadata) > 0 && o.Media != nil &&
+		len(c.view.Parties()) == 0 && !c.sent()
+}
+
+// sent reports whether the SRC sends any line that we take.
+func (c *Call) sent() bool {
+	return slices.ContainsFunc(c.lines, func(l line) bool {
+		return len(l.codecs) > 0 && (l.offered.Direction == sip.SendOnly || l.offered.Direction == sip.SendRecv)
+	})
+}
+
+// next begins the next recording of the RS with the metadata of o.
+func (c *Call) next(o *sip.Offer) {
+	var documents []document
+	for _, m := range o.Metadata {
+		documents = append(documents, newDocument(o.At, m))
+	}
+	c.renew(o.At, documents)
+}
+
+// rest ends a recording whose CS ended and had no successor.
+func (c *Call) rest() []store.Row {
+	row := c.cut(c.of.idle)
+	c.of = course{between: true}
+	return []store.Row{row}
+}
+
+// cut ends the recording while the RS goes on.
+func (c *Call) cut(at time.Time) store.Row {
+	if c.undecided {
+		c.expire(at)
+	}
+	c.settle()
+	return c.close(at, "src", "the communication session ended", c.path.Cut)
+}

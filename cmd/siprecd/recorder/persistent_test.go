@@ -1,0 +1,192 @@
+package recorder
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"siprecd/policy"
+	"siprecd/sip"
+	"siprecd/sip/rsmeta"
+	"siprecd/store"
+)
+
+// session is the metadata of one CS between us and another number; stop ends
+// it instead.
+func (st *stage) session(at time.Duration, cs, group, other string, stop bool) *sip.Offer {
+	doc := &rsmeta.Document{Complete: !stop, Sessions: []rsmeta.Session{{ID: cs, GroupRef: group}}}
+	if stop {
+		doc.Sessions[0].Stop = callStart.Add(at)
+	} else {
+		for i, aor := range []string{ourAOR, other} {
+			id, stream := fmt.Sprintf("p-%s", aor), fmt.Sprintf("s-%s-%d", cs, i)
+			doc.Participants = append(doc.Participants, rsmeta.Participant{ID: id, Names: []rsmeta.Name{{AOR: aor}}})
+			doc.Streams = append(doc.Streams, rsmeta.Stream{ID: stream, Session: cs, Label: fmt.Sprint(i + 1)})
+			doc.Members = append(doc.Members, rsmeta.Member{Participant: id, Session: cs})
+			doc.Wires = append(doc.Wires, rsmeta.Wire{Participant: id, Send: []string{stream}})
+		}
+	}
+	return &sip.Offer{Method: "UPDATE", At: callStart.Add(at),
+		Metadata: []sip.Metadata{{Type: "application/rs-metadata+xml", Body: rsmeta.Encode(doc)}}}
+}
+
+// give applies an offer and seals what ended by it.
+func (st *stage) give(o *sip.Offer) Reply {
+	st.t.Helper()
+	reply := st.call.Offer(o)
+	st.release()
+	st.sealed(reply)
+	return reply
+}
+
+func (st *stage) sealed(reply Reply) {
+	st.t.Helper()
+	for _, row := range reply.Ended {
+		if err := st.rec.Seal(context.Background(), &row); err != nil {
+			st.t.Fatal(err)
+		}
+	}
+}
+
+func (st *stage) rows() []*store.Row {
+	st.t.Helper()
+	var rows []*store.Row
+	for row, err := range st.rec.Store.Catalog.Find(context.Background(), store.Query{}) {
+		if err != nil {
+			st.t.Fatal(err)
+		}
+		rows = append(rows, row)
+	}
+	slices.Reverse(rows)
+	return rows
+}
+
+const empty = `<recording xmlns="urn:ietf:params:xml:ns:recording:1"><datamode>complete</datamode></recording>`
+
+// A persistent RS: nothing at first, then one call after the other, each a
+// recording of its own with its own clock, people and documents.
+func TestE09_EachCallOfAPersistentSessionIsARecording(t *testing.T) {
+	st := open(t, rule("2001", policy.Full, 3))
+	inactive := twoLines(empty)
+	for i := range inactive.Media.Lines {
+		inactive.Media.Lines[i].Direction = sip.Inactive
+	}
+	if reply := st.offered("rs-1", inactive); reply.Answer.Lines[0].Direction != sip.Inactive || reply.Answer.Lines[0].Port == 0 {
+		t.Fatalf("answer %+v", reply.Answer)
+	}
+	if n := st.rec.LiveCount(); n != 0 {
+		t.Errorf("%d calls are live before there is one", n)
+	}
+	start := func(at time.Duration, cs, other string) {
+		o := st.session(at, cs, "", other, false)
+		o.Media = &sip.Description{Lines: []sip.Line{offered(0), offered(1)}}
+		if reply := st.give(o); reply.Answer.Lines[0].Direction != sip.RecvOnly {
+			t.Errorf("%s: answer %+v", cs, reply.Answer)
+		}
+		if n := st.rec.LiveCount(); n != 1 {
+			t.Errorf("%s: %d calls are live", cs, n)
+		}
+	}
+	start(60*time.Second, "cs-1", "sip:0105550101@example.org")
+	st.talk(60*time.Second, 62*time.Second, 0x11)
+	st.give(st.session(62*time.Second, "cs-1", "", "", true))
+	st.talk(62*time.Second, 63*time.Second, 0x21) // nobody's: not kept
+	st.sealed(st.call.Tick(callStart.Add(67 * time.Second)))
+	if n := st.rec.LiveCount(); n != 0 {
+		t.Errorf("%d calls are live between two", n)
+	}
+	start(100*time.Second, "cs-2", "sip:0105550102@example.org")
+	st.talk(100*time.Second, 103*time.Second, 0x31)
+	// The third follows at once, without a word about the end of the second.
+	start(103*time.Second, "cs-3", "sip:0105550103@example.org")
+	st.talk(103*time.Second, 104*time.Second, 0x41)
+	st.bye(104 * time.Second)
+
+	rows := st.rows()
+	if len(rows) != 3 {
+		t.Fatalf("%d recordings", len(rows))
+	}
+	for i, want := range []struct {
+		start, length float64
+		fill          byte
+	}{{60, 2, 0x11}, {100, 3, 0x31}, {103, 1, 0x41}} {
+		row, other := rows[i], fmt.Sprintf("010555010%d", i+1)
+		if row.State != store.Sealed || row.Other != other || !slices.Equal(row.Sessions, []string{fmt.Sprintf("cs-%d", i+1)}) ||
+			row.Start.Sub(callStart).Seconds() != want.start || row.Duration != want.length {
+			t.Errorf("recording %d: %+v", i+1, row)
+		}
+		for _, p := range row.Participants {
+			if p.Number != "2001" && p.Number != other {
+				t.Errorf("recording %d names %s, who is of another call", i+1, p.Number)
+			}
+		}
+		left, right := st.channels(row)
+		samples := int(want.length * 8000)
+		if len(left) != samples || count(left, want.fill) != samples || count(right, want.fill+1) != samples {
+			t.Errorf("recording %d: %d samples, %d of them its own", i+1, len(left), count(left, want.fill))
+		}
+	}
+	if st.onDisk(0x21) {
+		t.Error("what was sent between two calls was kept")
+	}
+}
+
+// A transfer may end one CS and name the next of the same group a moment later:
+// one conversation, one recording.
+func TestE04_NextSessionOfTheGroupContinues(t *testing.T) {
+	st := open(t, rule("2001", policy.Full, 3))
+	first := st.session(0, "cs-1", "g-1", otherAOR, false)
+	first.Method, first.Media = "INVITE", twoLines().Media
+	st.offered("rs-1", first)
+	st.talk(0, time.Second, 0x11)
+	st.give(st.session(time.Second, "cs-1", "g-1", "", true))
+	st.give(st.session(2*time.Second, "cs-2", "g-1", "sip:0105550102@example.org", false))
+	st.talk(2*time.Second, 3*time.Second, 0x31)
+	row := st.bye(3 * time.Second)
+	if rows := st.rows(); len(rows) != 1 || !slices.Equal(row.Sessions, []string{"cs-1", "cs-2"}) || row.Duration != 3 || len(row.Segments) != 2 {
+		t.Errorf("%d recordings, %+v", len(rows), row)
+	}
+	left, _ := st.channels(row)
+	if count(left, 0x11) != 8000 || count(left, 0x31) != 8000 {
+		t.Errorf("%d and %d samples", count(left, 0x11), count(left, 0x31))
+	}
+}
+
+// Empty metadata on lines that send is a call like any other: no fault of the
+// metadata costs the audio.
+func TestEmptyMetadataOnASendingLineIsACall(t *testing.T) {
+	st := open(t, rule("2001", policy.Full, 3))
+	st.offered("rs-1", twoLines(empty))
+	st.talk(0, 3*time.Second, 0x11)
+	row := st.bye(3 * time.Second)
+	left, right := st.channels(row)
+	if n := count(left, 0x11) + count(right, 0x11); n != 24000 {
+		t.Errorf("%d samples, %q", n, row.Notes)
+	}
+}
+
+// Lines that begin to send on a persistent RS that names no call are one.
+func TestMediaWithoutASessionIsACall(t *testing.T) {
+	st := open(t, rule("2001", policy.Full, 3))
+	inactive := twoLines(empty)
+	for i := range inactive.Media.Lines {
+		inactive.Media.Lines[i].Direction = sip.Inactive
+	}
+	st.offered("rs-1", inactive)
+	o := twoLines()
+	o.Method, o.At = "INVITE", callStart.Add(10*time.Second)
+	st.give(o)
+	st.talk(10*time.Second, 13*time.Second, 0x11)
+	row := st.bye(13 * time.Second)
+	if row.State != store.Sealed || row.Duration != 3 || !slices.ContainsFunc(row.Notes, func(n string) bool { return strings.Contains(n, "names no call") }) {
+		t.Errorf("row %+v", row)
+	}
+	// And one that never carries a call leaves nothing.
+	st.offered("rs-2", inactive)
+	if row := st.call.End(callStart.Add(time.Minute), "src", "bye"); row.ID != "" || len(st.rows()) != 1 {
+		t.Errorf("a session without a call left %+v", row)
+	}
+}
