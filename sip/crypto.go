@@ -46,8 +46,8 @@ const (
 	maxMKI        = 128
 )
 
-// readCrypto reads the value of a=crypto. Its errors hold nothing of it.
-func readCrypto(value string) (Crypto, error) {
+// ParseCrypto reads the value of a=crypto. Its errors hold nothing of the key.
+func ParseCrypto(value string) (Crypto, error) {
 	fields := strings.Fields(value)
 	if len(fields) < 3 {
 		return Crypto{}, errors.New("tag, suite or key is missing")
@@ -142,6 +142,9 @@ func readMKI(value, length string) ([]byte, error) {
 	binary.BigEndian.PutUint64(wide[maxMKI-8:], v)
 	return slices.Clone(wide[maxMKI-n:]), nil
 }
+
+// Equal reports whether two attributes say the same, keys included.
+func (c Crypto) Equal(o Crypto) bool { return c.text() == o.text() }
 
 // text is the attribute's value as it is written.
 func (c Crypto) text() string {

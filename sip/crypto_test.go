@@ -21,7 +21,7 @@ func TestJ06_CryptoAttributes(t *testing.T) {
 		"1 AES_CM_128_HMAC_SHA1_80 inline:YWJjZA|18446744073709551615:8":                    "1 AES_CM_128_HMAC_SHA1_80 4 mki ffffffffffffffff",
 		"1 AES_CM_128_HMAC_SHA1_80 inline:YWJjZA|1:16":                                      "1 AES_CM_128_HMAC_SHA1_80 4 mki 00000000000000000000000000000001",
 	} {
-		c, err := readCrypto(value)
+		c, err := ParseCrypto(value)
 		if err != nil {
 			t.Errorf("%s: %v", value, err)
 			continue
@@ -29,7 +29,7 @@ func TestJ06_CryptoAttributes(t *testing.T) {
 		if got := spellOut(c); got != want {
 			t.Errorf("%s\nread  %s\nwanted %s", value, got, want)
 		}
-		if again, err := readCrypto(c.text()); err != nil || spellOut(again) != want {
+		if again, err := ParseCrypto(c.text()); err != nil || spellOut(again) != want {
 			t.Errorf("%s is written as %s: %v", value, c.text(), err)
 		}
 	}
@@ -72,7 +72,7 @@ func TestCryptoThatCannotBeRead(t *testing.T) {
 		"1 AES_CM_128_HMAC_SHA1_80 inline:YWJj|1:1;inline:YWJk|1:1":                   "one MKI",
 		"1 AES_CM_128_HMAC_SHA1_80 " + strings.Repeat("inline:YWJj|1:1;", 17) + "x:y": "too many",
 	} {
-		_, err := readCrypto(value)
+		_, err := ParseCrypto(value)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want an error about %q", value, err, want)
 		}
@@ -145,11 +145,11 @@ func FuzzCrypto(f *testing.F) {
 	f.Add("1 AES_CM_128_HMAC_SHA1_80 inline:" + someKey + "|2^20|1:4 KDR=0")
 	f.Add("1 AEAD_AES_128_GCM inline:YWJj|1:1;inline:YWJk|2:1")
 	f.Fuzz(func(t *testing.T, value string) {
-		c, err := readCrypto(value)
+		c, err := ParseCrypto(value)
 		if err != nil {
 			return
 		}
-		again, err := readCrypto(c.text())
+		again, err := ParseCrypto(c.text())
 		if err != nil || again.text() != c.text() {
 			t.Errorf("%q is written as %q, which is read as %q: %v", value, c.text(), again.text(), err)
 		}
@@ -165,7 +165,7 @@ func TestCryptoIsReadBack(t *testing.T) {
 			k.MKI = append(make([]byte, size-1), byte(i))
 			c.Keys = append(c.Keys, k)
 		}
-		again, err := readCrypto(c.text())
+		again, err := ParseCrypto(c.text())
 		if err != nil || again.text() != c.text() || spellOut(again) != spellOut(c) {
 			t.Fatalf("%s is read back as %s: %v", c.text(), again.text(), err)
 		}

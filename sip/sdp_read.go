@@ -206,7 +206,7 @@ func (r *sdpReader) line(m *sdpMedia) Line {
 
 // crypto takes one a=crypto; one that cannot be read is told by its place alone.
 func (r *sdpReader) crypto(l *Line, value string) {
-	c, err := readCrypto(value)
+	c, err := ParseCrypto(value)
 	switch {
 	case len(l.Crypto) == maxCryptos:
 		return

@@ -29,6 +29,7 @@ type ReplayCmd struct {
 	Output  string            `short:"o" placeholder:"DIR" help:"Write the data directory here (else ./replay-FILE). What an earlier replay left in it is replaced."`
 	JSON    bool              `help:"Print the whole rows as JSON, as calls --json does; guesses go to standard error."`
 	Declare []replay.Declared `short:"d" sep:"none" placeholder:"IP:PORT=LABEL" help:"RTP alone: LABEL speaks to IP:PORT. Give it once a stream."`
+	SRTP    string            `name:"srtp-keys" placeholder:"FILE" help:"Keys of declared streams that are encrypted: lines of IP:PORT and the value of a=crypto, as in SDP."`
 	Ours    []string          `placeholder:"NUMBER" help:"Take NUMBER for one of ours, whatever [site] numbers says."`
 
 	To        string `placeholder:"sip:HOST" help:"Send the sessions at a running recorder instead, in real time."`
@@ -66,6 +67,9 @@ func (cmd *ReplayCmd) Run(g *Globals) (err error) {
 	if cmd.To != "" && !strings.HasPrefix(cmd.To, "sip:") && !strings.HasPrefix(cmd.To, "sips:") {
 		return fmt.Errorf("--to %s: write it as sip:HOST or sip:HOST:PORT", cmd.To)
 	}
+	if err := cmd.keys(); err != nil {
+		return err
+	}
 	file, err := os.Open(cmd.File)
 	if err != nil {
 		return err
@@ -93,6 +97,31 @@ func (cmd *ReplayCmd) Run(g *Globals) (err error) {
 		return err
 	}
 	return cmd.print(g, plan, rows, dir, cfg)
+}
+
+// keys gives the declared streams what --srtp-keys holds for them.
+func (cmd *ReplayCmd) keys() error {
+	if cmd.SRTP == "" {
+		return nil
+	}
+	file, err := os.Open(cmd.SRTP)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	keys, err := replay.ReadKeys(file)
+	if err != nil {
+		return fmt.Errorf("%s: %w", cmd.SRTP, err)
+	}
+	for i := range cmd.Declare {
+		d := &cmd.Declare[i]
+		d.Crypto = keys[d.To]
+		delete(keys, d.To)
+	}
+	for to := range keys {
+		return fmt.Errorf("%s: nobody is declared to speak to %s: add -d %s=NUMBER", cmd.SRTP, to, to)
+	}
+	return nil
 }
 
 // play records the capture into a data directory.

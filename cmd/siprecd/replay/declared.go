@@ -14,6 +14,8 @@ import (
 type Declared struct {
 	To    netip.AddrPort
 	Label string // the speaker: a number, a name or an address
+
+	Crypto []sip.Crypto // what the stream is encrypted with; nil: in clear
 }
 
 // ParseDeclared reads IP:PORT=LABEL.
@@ -26,7 +28,7 @@ func ParseDeclared(text string) (Declared, error) {
 	if label == "" {
 		label = to
 	}
-	return Declared{netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), label}, nil
+	return Declared{To: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), Label: label}, nil
 }
 
 // UnmarshalText reads IP:PORT=LABEL from a command line.
@@ -55,6 +57,9 @@ func (s *survey) declare(declared []Declared) *Plan {
 	for i, d := range declared {
 		line := sip.Line{Index: i, Kind: "audio", Proto: "RTP/AVP", Label: d.Label, Direction: sip.SendOnly}
 		line.Addr = netip.AddrPortFrom(netip.IPv4Unspecified(), 9)
+		if line.Crypto = d.Crypto; d.Crypto != nil {
+			line.Proto = "RTP/SAVP"
+		}
 		var notes []string
 		most := 0
 		for _, f := range s.order {

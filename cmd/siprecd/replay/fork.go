@@ -144,6 +144,7 @@ func (s *Session) offer(at time.Time, caller, callee *party) {
 			Index: i, Kind: "audio", Proto: listener.line.Proto, Label: speaker.label,
 			Addr: speaker.line.Addr, Direction: flows(speaker.line, listener.line),
 			Codecs: listener.line.Codecs, Ptime: listener.line.Ptime,
+			Crypto: chosen(speaker.line.Crypto, listener.line.Crypto, speaker.line.Secure()),
 		})
 		places = append(places, placeOf(*listener.line, listener.host))
 	}
@@ -176,7 +177,8 @@ func flows(speaker, listener *sip.Line) sip.Direction {
 
 func sameLines(a, b []sip.Line) bool {
 	return slices.EqualFunc(a, b, func(a, b sip.Line) bool {
-		return a.Addr == b.Addr && a.Direction == b.Direction && a.Proto == b.Proto && slices.Equal(a.Codecs, b.Codecs)
+		return a.Addr == b.Addr && a.Direction == b.Direction && a.Proto == b.Proto && slices.Equal(a.Codecs, b.Codecs) &&
+			slices.EqualFunc(a.Crypto, b.Crypto, sip.Crypto.Equal)
 	})
 }
 

@@ -126,7 +126,7 @@ func TestDeclaredStreams(t *testing.T) {
 		}
 	}
 	file := f.buf.Bytes()
-	plan, err := Survey(strings.NewReader(string(file)), []Declared{{to, "2001"}})
+	plan, err := Survey(strings.NewReader(string(file)), []Declared{{To: to, Label: "2001"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -152,6 +152,7 @@ func (s *Session) follow(e *exchange) {
 // answer of the ACK when the recorder of the capture made the offer.
 func (s *Session) add(o *sip.Offer, e *exchange) {
 	places := s.places(o, e)
+	settle(o, e)
 	s.Offers = append(s.Offers, Offer{o, places})
 	if !o.WantOffer || e.ack == nil {
 		return
