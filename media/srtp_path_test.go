@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pion/srtp/v3"
 	"pgregory.net/rapid"
 )
 
@@ -370,5 +371,40 @@ func TestJ12_KeysAreNotOnTape(t *testing.T) {
 		if strings.Contains(shown, secret) {
 			t.Errorf("a key is shown as %q", secret)
 		}
+	}
+}
+
+// RTCP that is signed but not encrypted is taken, and RTCP that is signed with
+// as short a tag as RTP.
+func TestSRTCPOfOtherForms(t *testing.T) {
+	report := append([]byte{0x80, 200, 0, 6, 0, 0, 0x11, 0x11}, make([]byte, 20)...)
+	for _, suite := range []string{"AES_CM_128_HMAC_SHA1_80", "AEAD_AES_128_GCM"} {
+		path, tape := newTestPath(ModeFull)
+		src := newPeer(t, suite)
+		s, _ := suiteOf(suite)
+		ctx, err := srtp.CreateContext(src.master.Key[:s.key], src.master.Key[s.key:], profiles[suite], srtp.SRTCPNoEncryption())
+		if err != nil {
+			t.Fatal(err)
+		}
+		src.ctx = ctx
+		secureLine(path, callAt, src)
+		path.Packet(0, true, callAt, srcAddr, src.rtcp(report))
+		if got := tape.onTape(KindRTCP); len(got) != 1 || got[0] != string(report) {
+			t.Errorf("%s, not encrypted: %q on tape", suite, got)
+		}
+	}
+	path, tape := newTestPath(ModeFull)
+	src := newPeer(t, "AES_CM_128_HMAC_SHA1_32")
+	secureLine(path, callAt, src)
+	sealed := src.rtcp(report)
+	path.Packet(0, true, callAt, srcAddr, sealed[:len(sealed)-6])
+	if got := tape.onTape(KindRTCP); len(got) != 1 || got[0] != string(report) {
+		t.Errorf("with a short tag: %q on tape", got)
+	}
+	forged := src.rtcp(report)
+	forged[len(forged)-1] ^= 1
+	path.Packet(0, true, callAt, srcAddr, forged)
+	if c := counts(path); c.Unauthenticated != 1 || c.RTCP != 1 {
+		t.Errorf("forged: counted %+v", c)
 	}
 }

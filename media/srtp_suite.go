@@ -48,7 +48,7 @@ var srtpSuites = []srtpSuite{
 
 const (
 	gcmTag    = 16
-	srtcpTag  = 10 // of counter-mode suites, also those whose RTP has 4 (RFC 4568 section 6.2.2)
+	srtcpTag  = 10 // of counter-mode suites, also of those whose RTP has 4 (RFC 4568 section 6.2)
 	srtcpTail = 4  // E flag and index
 	authKey   = 20 // of HMAC-SHA1
 )

@@ -62,26 +62,30 @@ func (k *srtpKey) sealRTP(dst, packet []byte, headerLen int, index uint64) []byt
 
 // openRTCP is like openRTP; the index, 31 bits, comes with the packet.
 func (k *srtpKey) openRTCP(b []byte) (clear []byte, index uint32, ok bool) {
-	tag := len(b)
-	if !k.suite.gcm {
-		tag -= srtcpTag
+	if k.suite.gcm {
+		return k.openRTCPWithGCM(b)
 	}
+	clear, index, ok = k.openTaggedRTCP(b, srtcpTag)
+	if !ok && k.suite.tag < srtcpTag {
+		// Some senders sign RTCP as briefly as RTP.
+		return k.openTaggedRTCP(b, k.suite.tag)
+	}
+	return clear, index, ok
+}
+
+func (k *srtpKey) openTaggedRTCP(b []byte, tagLen int) (clear []byte, index uint32, ok bool) {
+	tag := len(b) - tagLen
 	mki := tag - len(k.master.MKI)
 	tail := mki - srtcpTail
 	if tail < rtcpHeader || string(b[mki:tag]) != string(k.master.MKI) {
 		return nil, 0, false
 	}
-	word := binary.BigEndian.Uint32(b[tail:])
-	index, isEncrypted := word&0x7fffffff, word>>31 == 1
-	if k.suite.gcm {
-		clear, ok = k.openRTCPWithGCM(b, tail, index, isEncrypted)
-		return clear, index, ok
-	}
 	k.rtcp.mac.Reset()
 	k.rtcp.mac.Write(b[:mki])
-	if subtle.ConstantTimeCompare(b[tag:], k.rtcp.mac.Sum(k.sum[:0])[:srtcpTag]) != 1 {
+	if subtle.ConstantTimeCompare(b[tag:], k.rtcp.mac.Sum(k.sum[:0])[:tagLen]) != 1 {
 		return nil, 0, false
 	}
+	index, isEncrypted := srtcpIndex(b[tail:])
 	if isEncrypted {
 		k.startCounter(&k.rtcp, b[4:8], uint64(index))
 		k.crypt(k.rtcp.block, b[rtcpHeader:tail])
@@ -89,26 +93,36 @@ func (k *srtpKey) openRTCP(b []byte) (clear []byte, index uint32, ok bool) {
 	return b[:tail], index, true
 }
 
-// openRTCPWithGCM opens a packet whose index word is at tail (RFC 7714 section 9).
-func (k *srtpKey) openRTCPWithGCM(b []byte, tail int, index uint32, isEncrypted bool) ([]byte, bool) {
+// srtcpIndex reads the word behind the payload (RFC 3711 section 3.4).
+func srtcpIndex(b []byte) (index uint32, isEncrypted bool) {
+	word := binary.BigEndian.Uint32(b)
+	return word & 0x7fffffff, word>>31 == 1
+}
+
+// openRTCPWithGCM opens a packet whose tag stands before its index (RFC 7714
+// section 9).
+func (k *srtpKey) openRTCPWithGCM(b []byte) (clear []byte, index uint32, ok bool) {
+	mki := len(b) - len(k.master.MKI)
+	tail := mki - srtcpTail
 	end := tail - gcmTag
-	if end < rtcpHeader {
-		return nil, false
+	if end < rtcpHeader || string(b[mki:]) != string(k.master.MKI) {
+		return nil, 0, false
 	}
+	index, isEncrypted := srtcpIndex(b[tail:])
 	k.startNonce(&k.rtcp, b[4:8], uint64(index))
 	if isEncrypted {
 		copy(k.aad[:], b[:rtcpHeader])
 		copy(k.aad[rtcpHeader:], b[tail:tail+srtcpTail])
 		out, err := k.rtcp.aead.Open(k.clear[:0], k.counter[:12], b[rtcpHeader:tail], k.aad[:])
 		if err != nil {
-			return nil, false
+			return nil, 0, false
 		}
-		return b[:rtcpHeader+copy(b[rtcpHeader:], out)], true
+		return b[:rtcpHeader+copy(b[rtcpHeader:], out)], index, true
 	}
 	// All of a packet that is not encrypted is associated data, its index after it.
 	aad := append(append(k.clear[:0], b[:end]...), b[tail:tail+srtcpTail]...)
 	_, err := k.rtcp.aead.Open(nil, k.counter[:12], b[end:tail], aad)
-	return b[:end], err == nil
+	return b[:end], index, err == nil
 }
 
 // rtpTag is the authentication tag of a protected packet without MKI, valid
