@@ -22,7 +22,7 @@ test: ## every test that needs nothing but Go
 	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -timeout 280s $(PKGS)
 
 e2e: build ## tests with real outside programs; installs them with apt when missing
-	@for p in sipp:sip-tester tshark:tshark sox:sox ffmpeg:ffmpeg socat:socat; do \
+	@for p in sipp:sip-tester tshark:tshark sox:sox ffmpeg:ffmpeg socat:socat openssl:openssl; do \
 	  command -v $${p%%:*} >/dev/null || missing="$$missing $${p##*:}"; done; \
 	if [ -n "$$missing" ]; then \
 	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \

@@ -70,10 +70,11 @@ type daemon struct {
 	log  *bytes.Buffer
 	udp  string
 	tcp  string
+	tls  string // "" unless configured
 	done chan error
 }
 
-var sipLine = regexp.MustCompile(`^\s*SIP (udp|tcp)\s+(\S+)`)
+var sipLine = regexp.MustCompile(`^\s*SIP (udp|tcp|tls)\s+(\S+)`)
 
 // start runs `siprecd serve` and returns once it listens.
 func (s *site) start() *daemon {
@@ -92,11 +93,7 @@ func (s *site) start() *daemon {
 	lines := bufio.NewScanner(out)
 	for (d.udp == "" || d.tcp == "") && lines.Scan() {
 		if m := sipLine.FindStringSubmatch(lines.Text()); m != nil {
-			if m[1] == "udp" {
-				d.udp = m[2]
-			} else {
-				d.tcp = m[2]
-			}
+			*map[string]*string{"udp": &d.udp, "tcp": &d.tcp, "tls": &d.tls}[m[1]] = m[2]
 		}
 	}
 	if d.udp == "" || d.tcp == "" {

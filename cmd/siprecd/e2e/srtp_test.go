@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/base64"
 	"fmt"
@@ -11,7 +12,9 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"siprecd/cmd/siprecd/place"
@@ -81,6 +84,109 @@ func TestFFmpegSendsSRTP(t *testing.T) {
 	if strings.Count(d.log.String(), "a stream could not be decrypted") != 4 {
 		t.Errorf("four streams could not be decrypted, the log says\n%s", d.log)
 	}
+}
+
+// TestSIPpOverTLSWithSRTP lets SIPp signal through socat's TLS and ffmpeg send
+// the media encrypted, to a recorder that takes it no other way.
+func TestSIPpOverTLSWithSRTP(t *testing.T) {
+	s := newSite(t, "[default]\npolicy = \"full\"\n")
+	outside(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=srs",
+		"-keyout", filepath.Join(s.dir, "k.pem"), "-out", filepath.Join(s.dir, "c.pem"))
+	s.write("siprecd.toml", `[sip]
+listen = ["tls:127.0.0.1:0", "udp:127.0.0.1:0", "tcp:127.0.0.1:0"]
+cert = "c.pem"
+key = "k.pem"
+[data]
+dir = "data"
+[[src]]
+name = "sbc"
+addresses = ["127.0.0.1"]
+media = "srtp"
+`)
+	d := s.start()
+	tunnel := openTunnel(t, d.tls)
+	const suite = "AES_CM_128_HMAC_SHA1_80"
+	ports, keys := freePairs(t, netip.MustParseAddr("127.0.0.1")), [2]media.MasterKey{key(t, suite), key(t, suite)}
+	scenario, err := os.ReadFile("../../../testdata/sipp/forked-call.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(strings.ReplaceAll(string(scenario), "RTP/AVP", "RTP/SAVP"), `milliseconds="10000"`, `milliseconds="5000"`)
+	for i, k := range keys {
+		text = strings.Replace(text, fmt.Sprintf("m=audio %d ", 20000+2*i), fmt.Sprintf("m=audio %d ", ports[i]), 1)
+		text = strings.Replace(text, fmt.Sprintf("a=label:%d\n", i+1), fmt.Sprintf("a=label:%d\na=crypto:1 %s inline:%s\n", i+1, suite, base64.StdEncoding.EncodeToString(k.Key)), 1)
+	}
+	s.write("encrypted.xml", text)
+	fifo := filepath.Join(s.dir, "ports")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sipp := exec.Command("sipp", tunnel, "-sf", filepath.Join(s.dir, "encrypted.xml"), "-t", "t1", "-i", "127.0.0.1", "-m", "1",
+		"-nostdin", "-trace_logs", "-log_file", fifo, "-trace_err", "-error_file", filepath.Join(s.dir, "sipp.err"), "-timeout", "30s")
+	if err := sipp.Start(); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Open(fifo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	for lines := bufio.NewScanner(log); lines.Scan(); {
+		m := portsLine.FindStringSubmatch(lines.Text())
+		if m == nil {
+			continue
+		}
+		for i, k := range keys {
+			to := netip.MustParseAddrPort("127.0.0.1:" + m[2+i])
+			if cmd := ffmpegSends(t, 440+220*i, ports[i], to, k, false); i == 1 {
+				_ = cmd.Wait()
+			} else {
+				defer cmd.Wait()
+			}
+		}
+	}
+	if err := sipp.Wait(); err != nil {
+		failures, _ := os.ReadFile(filepath.Join(s.dir, "sipp.err"))
+		t.Fatalf("sipp: %v\n%.2000s\n%.2000s", err, failures, d.log)
+	}
+	rows := s.settled(1)
+	d.stop()
+	judgeSRTP(t, s, rows[0].CallID, true)
+}
+
+// openTunnel lets socat take plain TCP and hand it on over TLS.
+func openTunnel(t *testing.T, to string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := l.Addr().String()
+	l.Close()
+	_, port, _ := net.SplitHostPort(from)
+	socat := exec.Command("socat", "-d", "-d", "TCP-LISTEN:"+port+",bind=127.0.0.1,reuseaddr,fork", "OPENSSL:"+to+",verify=0")
+	said, err := socat.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := socat.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = socat.Process.Kill()
+		_ = socat.Wait()
+	})
+	for lines := bufio.NewScanner(said); lines.Scan(); {
+		if strings.Contains(lines.Text(), "listening on") {
+			go func() {
+				for lines.Scan() { // so that socat never waits for a reader
+				}
+			}()
+			return from
+		}
+	}
+	t.Fatal("socat does not listen")
+	return ""
 }
 
 func key(t *testing.T, suite string) media.MasterKey {
