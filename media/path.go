@@ -24,7 +24,7 @@ type LineSpec struct {
 	Label     string         `json:"label"`
 	Ours      bool           `json:"ours"`      // our extension speaks here: its keys count, it is the left channel
 	Mixed     bool           `json:"mixed"`     // one line carries both sides
-	Receiving bool           `json:"receiving"` // negotiated sendonly/recvonly; false: inactive, hold
+	Receiving bool           `json:"receiving"` // negotiated sendonly/recvonly; false: inactive, hold, and nothing is kept
 	Source    netip.AddrPort `json:"-"`         // where packets must come from; the zero value refuses nothing
 	Latch     bool           `json:"-"`         // NAT: lock to the first valid source instead
 	Formats   []Format       `json:"formats"`

@@ -74,7 +74,7 @@ func TestEventsOnATypeNeverNegotiated(t *testing.T) {
 
 func TestRedundantEvents(t *testing.T) {
 	p, tape := newTestPath(ModeOff)
-	p.SetLine(0, callAt, LineSpec{Ours: true, Source: srcAddr,
+	p.SetLine(0, callAt, LineSpec{Ours: true, Source: srcAddr, Receiving: true,
 		Formats: append([]Format{{Payload: 121, Name: "RED", Clock: 8000}}, g711...)})
 	p.SetMode(callAt, ModeSelective, "")
 	// The event of * again, 1600 before that of 1 (RFC 2198 3).

@@ -54,7 +54,11 @@ func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte)
 	default:
 		length = l.length(h)
 	}
-	if p.gate.passes(at, length) {
+	switch {
+	case !l.spec.Receiving:
+		// Who pauses the recording may go on sending.
+		l.counts.Paused++
+	case p.gate.passes(at, length):
 		l.counts.Kept++
 		p.append(KindPacket, at, i, b)
 	}

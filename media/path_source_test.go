@@ -26,7 +26,7 @@ func TestSourceLock(t *testing.T) {
 		{"latch, own address later", srcAddr, true, []string{other, "192.0.2.10:30000", other}, "yyn"},
 	} {
 		p, tape := newTestPath(ModeFull)
-		p.SetLine(0, callAt, LineSpec{Source: c.source, Latch: c.latch, Formats: g711})
+		p.SetLine(0, callAt, LineSpec{Source: c.source, Latch: c.latch, Receiving: true, Formats: g711})
 		got := ""
 		for i, from := range c.from {
 			before := tape.count(KindPacket)
@@ -41,7 +41,7 @@ func TestSourceLock(t *testing.T) {
 
 func TestSourceLockOutlivesARepeatedSDP(t *testing.T) {
 	p, tape := newTestPath(ModeFull)
-	spec := LineSpec{Source: srcAddr, Formats: g711}
+	spec := LineSpec{Source: srcAddr, Receiving: true, Formats: g711}
 	p.Packet(0, false, callAt, addr("192.0.2.10:4000"), voice(0))
 	p.SetLine(0, callAt, spec)
 	p.Packet(0, false, callAt, addr("192.0.2.10:4001"), voice(1))

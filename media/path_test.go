@@ -75,8 +75,8 @@ func newTestPath(m Mode) (*Path, *testTape) {
 	p := NewPath(PathConfig{Sink: t.sink(), Mode: m, Start: "*1", Stop: "*2",
 		OnEvent: func(e Event) { t.events = append(t.events, e) }})
 	p.Append(KindStart, callAt, 0, []byte(`{"version":1}`))
-	p.SetLine(0, callAt, LineSpec{Label: "1", Ours: true, Source: srcAddr, Formats: g711})
-	p.SetLine(1, callAt, LineSpec{Label: "2", Source: srcAddr, Formats: g711})
+	p.SetLine(0, callAt, LineSpec{Label: "1", Ours: true, Source: srcAddr, Receiving: true, Formats: g711})
+	p.SetLine(1, callAt, LineSpec{Label: "2", Source: srcAddr, Receiving: true, Formats: g711})
 	return p, t
 }
 
@@ -339,7 +339,7 @@ func TestFlushOnlyWhatWasAppended(t *testing.T) {
 
 func TestPacketAllocatesNothing(t *testing.T) {
 	p := NewPath(PathConfig{Sink: Sink{Append: func(Kind, int64, uint16, []byte) {}}, Mode: ModeFull, Start: "*1", Stop: "*2"})
-	p.SetLine(0, callAt, LineSpec{Ours: true, Source: srcAddr, Formats: g711})
+	p.SetLine(0, callAt, LineSpec{Ours: true, Source: srcAddr, Receiving: true, Formats: g711})
 	packets := [][]byte{voice(1), eventBytes(8000, 5, false, 160), {0x80, 200, 0, 1, 0, 0, 0, 0}, voice(2)[:7]}
 	at, stamp := callAt, uint32(0)
 	n := testing.AllocsPerRun(1000, func() {
@@ -362,7 +362,7 @@ func TestPacketAllocatesNothing(t *testing.T) {
 
 func BenchmarkPath(b *testing.B) {
 	p := NewPath(PathConfig{Sink: Sink{Append: func(Kind, int64, uint16, []byte) {}}, Mode: ModeFull, Start: "*1", Stop: "*2"})
-	p.SetLine(0, callAt, LineSpec{Ours: true, Source: srcAddr, Formats: g711})
+	p.SetLine(0, callAt, LineSpec{Ours: true, Source: srcAddr, Receiving: true, Formats: g711})
 	packet := voice(1)
 	b.ReportAllocs()
 	at := callAt

@@ -79,6 +79,9 @@ func NewReceiver(c ReceiverConfig) (*Receiver, error) {
 			return nil, err
 		}
 		r.warnOfSmallBuffers(r.stamps.readBuffer())
+		if !awaitStamps(r.stamps) {
+			c.Log.Warn("the kernel does not say when packets arrive: they get the time at which they are read", "off_by", c.Tick)
+		}
 	}
 	for range c.Shards {
 		s := newShard(c)

@@ -180,8 +180,44 @@ func boundPort(fd int) (uint16, error) {
 	return 0, fmt.Errorf("rtp socket: bound to %T", name)
 }
 
+// stampWait is how long the kernel may take to begin stamping. It does so for
+// the first socket that asks, and not at once.
+const stampWait = time.Second
+
+// awaitStamps returns once packets get the time of their arrival; until then
+// they would get that of being read. It reports whether they do.
+func awaitStamps(s socket) bool {
+	raw := s.(*rawSocket)
+	batch := newRecvBatch()
+	to := &unix.SockaddrInet4{Port: int(raw.port), Addr: loopback4}
+	for end := time.Now().Add(stampWait); time.Now().Before(end); {
+		if err := unix.Sendto(raw.fd, []byte{0}, 0, to); err != nil {
+			return false
+		}
+		sent := time.Now()
+		// Only time tells arrival from reading.
+		<-time.After(3 * time.Millisecond)
+		for n := batch.receive(raw.fd); n > 0; n = batch.receive(raw.fd) {
+			if at, _, _ := batch.control(n - 1); at != 0 && at < sent.Add(time.Millisecond).UnixNano() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var loopback4 = [4]byte{127, 0, 0, 1}
+
 func (s *rawSocket) drain(d *drainer, line int, rtcp bool) (dropped int64) {
 	b := d.batch
+	first := len(d.arrived)
+	defer func() {
+		// One socket's packets are in order of arrival, whatever they are
+		// stamped with.
+		for i := len(d.arrived) - 2; i >= first; i-- {
+			d.arrived[i].at = min(d.arrived[i].at, d.arrived[i+1].at)
+		}
+	}()
 	for range batchRounds {
 		n := b.receive(s.fd)
 		for i := range n {

@@ -15,3 +15,5 @@ type recvBatch struct{}
 func newRecvBatch() *recvBatch { return nil }
 
 func bindRaw(netip.AddrPort, int) (socket, error) { return nil, errors.ErrUnsupported }
+
+func awaitStamps(socket) bool { return false }

@@ -92,7 +92,7 @@ func addLine(t testing.TB, p *Path, in *Intake, i int, from *net.UDPConn) netip.
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.SetLine(i, time.Now().UnixNano(), LineSpec{Ours: i == 0, Source: from.LocalAddr().(*net.UDPAddr).AddrPort(), Formats: g711})
+	p.SetLine(i, time.Now().UnixNano(), LineSpec{Ours: i == 0, Source: from.LocalAddr().(*net.UDPAddr).AddrPort(), Receiving: true, Formats: g711})
 	return netip.AddrPortFrom(loopback, port)
 }
 

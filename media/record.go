@@ -78,6 +78,7 @@ type LineCounts struct {
 	Kept        int64 `json:"kept"`             // of them, put on tape
 	Refused     int64 `json:"refused"`          // from elsewhere than the SRC's media address, or no RTP
 	KernelDrops int64 `json:"kernel,omitempty"` // lost in our own socket buffer
+	Paused      int64 `json:"paused,omitempty"` // came while the line was inactive, not kept
 	RTCP        int64 `json:"rtcp,omitempty"`
 
 	// Unauthenticated packets, among the refused ones, are under none of the

@@ -44,7 +44,7 @@ type sealedPath struct {
 func quietPath(t testing.TB, suite string) sealedPath {
 	p := NewPath(PathConfig{Sink: Sink{Append: func(Kind, int64, uint16, []byte) {}}, Mode: ModeFull, Start: "*1", Stop: "*2"})
 	src := newPeer(t, suite)
-	p.SetLine(0, callAt, LineSpec{Ours: true, Source: netip.AddrPort{}, Latch: true, Formats: g711, Secure: true, Keys: []MasterKey{src.master}})
+	p.SetLine(0, callAt, LineSpec{Ours: true, Source: netip.AddrPort{}, Latch: true, Receiving: true, Formats: g711, Secure: true, Keys: []MasterKey{src.master}})
 	return sealedPath{p, readyKey(t, suite, src.master.Key)}
 }
 
@@ -66,7 +66,7 @@ func BenchmarkSRTP(b *testing.B) {
 			for i := 0; b.Loop(); i++ {
 				if i%n == 0 {
 					p = quietPath(b, suite)
-					p.SetLine(0, callAt, LineSpec{Formats: g711, Secure: true, Keys: []MasterKey{src.master}})
+					p.SetLine(0, callAt, LineSpec{Receiving: true, Formats: g711, Secure: true, Keys: []MasterKey{src.master}})
 				}
 				at += 20 * ms
 				p.Packet(0, false, at, srcAddr, append(buf[:0], sealed[i%n]...))

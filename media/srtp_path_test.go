@@ -317,7 +317,7 @@ func TestFromEncryptedToClear(t *testing.T) {
 	src := newPeer(t, "AES_CM_128_HMAC_SHA1_80")
 	secureLine(path, callAt, src)
 	path.Packet(0, false, callAt, srcAddr, src.rtp(says(1)))
-	path.SetLine(0, callAt, LineSpec{Label: "1", Source: srcAddr, Formats: g711})
+	path.SetLine(0, callAt, LineSpec{Label: "1", Source: srcAddr, Receiving: true, Formats: g711})
 	path.Packet(0, false, callAt, srcAddr, src.rtp(says(2)))
 	path.Packet(0, false, callAt, srcAddr, says(3))
 	path.Packet(0, false, callAt+11*nsPerSec, srcAddr, says(4))
@@ -350,7 +350,7 @@ func TestTooManyEncryptedSSRCs(t *testing.T) {
 func TestJ12_KeysAreNotOnTape(t *testing.T) {
 	path, tape := newTestPath(ModeFull)
 	src := newPeer(t, "AES_CM_128_HMAC_SHA1_80", 1)
-	spec := LineSpec{Label: "1", Formats: g711, Secure: true, Keys: []MasterKey{src.master}}
+	spec := LineSpec{Label: "1", Receiving: true, Formats: g711, Secure: true, Keys: []MasterKey{src.master}}
 	path.SetLine(0, callAt, spec)
 	path.Packet(0, false, callAt, srcAddr, src.rtp(says(1)))
 	if err := path.Finish(callAt + ms); err != nil {

@@ -93,7 +93,7 @@ func (p *peer) rtcp(clear []byte) []byte {
 
 // secureLine makes line 0 one that takes nothing but SRTP under the peers' keys.
 func secureLine(p *Path, at int64, peers ...*peer) {
-	spec := LineSpec{Label: "1", Ours: true, Source: srcAddr, Formats: g711, Secure: true}
+	spec := LineSpec{Label: "1", Ours: true, Source: srcAddr, Receiving: true, Formats: g711, Secure: true}
 	for _, peer := range peers {
 		spec.Keys = append(spec.Keys, peer.master)
 	}

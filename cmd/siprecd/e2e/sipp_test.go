@@ -39,21 +39,7 @@ func flood(t *testing.T, transport string, calls, rate int, talk time.Duration) 
 	if transport == "t1" {
 		target = d.tcp
 	}
-	fifo := filepath.Join(s.dir, "ports")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	sent := speak(t, fifo, talk)
-	cmd := exec.Command("sipp", target, "-sf", "../../../testdata/sipp/forked-call.xml", "-t", transport,
-		"-i", "127.0.0.1", "-m", strconv.Itoa(calls), "-r", strconv.Itoa(rate), "-l", "200",
-		"-nostdin", "-trace_logs", "-log_file", fifo, "-trace_err", "-error_file", filepath.Join(s.dir, "sipp.err"), "-timeout", "120s")
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		failures, _ := os.ReadFile(filepath.Join(s.dir, "sipp.err"))
-		t.Fatalf("sipp: %v\n%.2000s\n%.2000s\n%.2000s", err, failures, tail(out.Bytes(), 2000), d.log)
-	}
-	spoken := sent()
+	spoken := s.sipp(d, "forked-call.xml", target, talk, "-t", transport, "-m", strconv.Itoa(calls), "-r", strconv.Itoa(rate), "-l", "200")
 	rows := s.settled(calls)
 	d.stop()
 	if len(rows) != calls || len(spoken) != calls {
@@ -68,6 +54,26 @@ func flood(t *testing.T, transport string, calls, rate int, talk time.Duration) 
 		packets += compare(t, s, r, spoken[n])
 	}
 	t.Logf("%s: %d calls sealed, %d packets, none lost, payload equal byte for byte", transport, calls, packets)
+}
+
+// sipp runs a scenario of testdata/sipp and sends both lines of each of its
+// calls talk of noise. It returns what was sent, by SIPp's number of the call.
+func (s *site) sipp(d *daemon, scenario, target string, talk time.Duration, args ...string) map[int][2]media.Sent {
+	s.t.Helper()
+	fifo := filepath.Join(s.dir, "ports")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	sent := speak(s.t, fifo, talk)
+	cmd := exec.Command("sipp", append([]string{target, "-sf", filepath.Join("../../../testdata/sipp", scenario), "-i", "127.0.0.1",
+		"-nostdin", "-trace_logs", "-log_file", fifo, "-trace_err", "-error_file", filepath.Join(s.dir, "sipp.err"), "-timeout", "120s"}, args...)...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		failures, _ := os.ReadFile(filepath.Join(s.dir, "sipp.err"))
+		s.t.Fatalf("sipp: %v\n%.2000s\n%.2000s\n%.2000s", err, failures, tail(out.Bytes(), 2000), d.log)
+	}
+	return sent()
 }
 
 // compare looks at one recording: state, counts, and each channel's payload as

@@ -139,7 +139,7 @@ func (c *Call) Row() store.Row {
 			s.Packets, s.Refused, s.Unauthenticated = n.Kept, n.Refused, n.Unauthenticated
 		}
 	}
-	row.Notes = append(row.Notes, deaf(counts, row.Streams)...)
+	row.Notes = slices.Concat(row.Notes, deaf(counts, row.Streams), paused(counts))
 	return row
 }
 

@@ -135,6 +135,17 @@ func (c *Call) awaitsKeys() bool {
 	return slices.ContainsFunc(c.lines, func(l line) bool { return l.secured.on && len(l.secured.theirs) == 0 })
 }
 
+// paused are notes on lines that the SRC paused and went on sending on.
+func paused(counts []media.LineCounts) (notes []string) {
+	for _, n := range counts {
+		// One or two are on the way when the line is paused.
+		if n.Paused > 10 {
+			notes = append(notes, fmt.Sprintf("line %d went on sending while the source had it inactive: %d packets were not kept", n.Line, n.Paused))
+		}
+	}
+	return notes
+}
+
 // deaf are notes on lines of which packets come and none can be opened.
 func deaf(counts []media.LineCounts, streams []store.Stream) (notes []string) {
 	for _, n := range counts {
