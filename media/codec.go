@@ -34,3 +34,13 @@ func findCodec(f Format) *codec {
 	}
 	return nil
 }
+
+// Renders reports whether payloads of f become sound, or are understood to be
+// none: what a line may be accepted with.
+func Renders(f Format) bool {
+	switch f.Name {
+	case "CN", "TELEPHONE-EVENT":
+		return true
+	}
+	return findCodec(f) != nil
+}

@@ -136,9 +136,9 @@ func (p *Path) SetLine(i int, at int64, s LineSpec) {
 	p.appendJSON(KindLine, at, i, s)
 }
 
-// SetMode applies a decision. Full opens the gate, off shuts it, selective
-// shuts it unless the start key had already been pressed under selective.
-// Packets that came before at do not pass an opening gate.
+// SetMode applies a decision. Full opens the gate or leaves it open, off shuts
+// it, selective shuts it unless the start key was pressed under this very
+// decision. Packets that came before at do not pass an opening gate.
 func (p *Path) SetMode(at int64, m Mode, why string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,11 +146,12 @@ func (p *Path) SetMode(at int64, m Mode, why string) {
 		return
 	}
 	p.sayGate(at)
+	marked := p.mode == ModeSelective && m == ModeSelective
 	p.mode = m
 	switch {
 	case m == ModeFull && !p.gate.open:
 		p.moveGate(at, -1, true, why)
-	case m == ModeSelective && p.gate.open && !p.gate.byKey, m == ModeOff && p.gate.open:
+	case m != ModeFull && p.gate.open && !marked:
 		p.moveGate(at, -1, false, why)
 	}
 	if m != ModeFull {

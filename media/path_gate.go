@@ -7,7 +7,6 @@ type gate struct {
 	open        bool
 	from        int64 // Unix nanoseconds: what was spoken earlier does not pass
 	strict      bool  // not a sample from before from passes
-	byKey       bool  // the start key was pressed under selective
 	moved       bool  // it has been open before
 	decidedShut bool  // a decision other than full was taken
 }
@@ -26,9 +25,8 @@ func (g *gate) passes(at, length int64) bool {
 // line is -1 when no line moved it.
 func (p *Path) moveGate(at int64, line int, open bool, why string) {
 	g := &p.gate
-	byKey := open && line >= 0
-	g.strict = byKey || g.moved || g.decidedShut
-	g.open, g.byKey = open, byKey
+	g.strict = open && line >= 0 || g.moved || g.decidedShut
+	g.open = open
 	if open {
 		g.from, g.moved = at, true
 	}

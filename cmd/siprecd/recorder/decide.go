@@ -2,6 +2,7 @@ package recorder
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"siprecd/media"
@@ -93,47 +94,43 @@ func (c *Call) adopt(at time.Time, d policy.Decision, headline bool) {
 // begin opens the tape a first decision asks for, and the gate.
 func (c *Call) begin(at time.Time, provisional bool) {
 	if c.decision.Mode != policy.Off {
-		c.openTape(provisional && c.decision.Mode == policy.Full)
+		c.openTape(provisional)
 	}
 	c.describe(at)
 	c.path.SetMode(c.start.UnixNano(), mode(c.decision.Mode), c.decision.Mode.String())
 	c.logDecision(at)
 }
 
-// named settles a provisional tape once our party is known. Under full its key
-// is written; else the key is forgotten before the file is unlinked, and what
-// it held never was readable on disk.
+// named settles a provisional tape once our party is known: its key is written,
+// or forgotten before the file is unlinked, and then what it held never was
+// readable on disk.
 func (c *Call) named(at time.Time, was policy.Decision) {
-	old := c.tape.Load()
+	guessed := c.ourLines()
+	c.describe(at)
 	switch {
-	case c.decision.Mode == policy.Full && was.Mode == policy.Full && old != nil:
-		if err := old.Confirm(); err != nil {
-			c.note("tape: %v", err)
-		}
-		c.note("our party was named late, full applies: everything was kept")
-	case c.decision.Mode != was.Mode || c.another(was):
+	case c.decision.Mode == policy.Full && was.Mode != policy.Off:
+		c.confirm()
+		c.note("our party was named late, full applies: %s", map[bool]string{
+			true: "everything was kept", false: "until then a key was awaited"}[was.Mode == policy.Full])
+	case c.decision.Mode == policy.Selective && was.Mode == policy.Selective && slices.Equal(guessed, c.ourLines()):
+		// A key that was obeyed was our own.
+		c.confirm()
+	default:
 		c.path.SetMode(at.UnixNano(), media.ModeOff, "named")
-		if was.Mode == policy.Full && old != nil {
-			c.tape.Store(nil)
-			if err := old.Destroy(); err != nil {
-				c.note("provisional tape: %v", err)
-			}
-			c.note("our party was named late, %s applies: the audio kept until then was destroyed unread", c.decision.Mode)
-		}
-		if c.decision.Mode != policy.Off && c.tape.Load() == nil {
+		c.destroy()
+		if c.decision.Mode != policy.Off {
 			c.openTape(false)
+			c.describe(at)
 		}
 	}
-	c.describe(at)
 	c.path.SetMode(at.UnixNano(), mode(c.decision.Mode), "named")
 	c.logDecision(at)
 }
 
-// settle keeps what stands on a provisional tape when the session ends and
-// nobody was named: the default applied, and it is the last word.
-func (c *Call) settle() {
+// confirm writes the key of a provisional tape.
+func (c *Call) confirm() {
 	t := c.tape.Load()
-	if !c.provisional || c.decision.Mode != policy.Full || t == nil {
+	if t == nil {
 		return
 	}
 	if err := t.Confirm(); err != nil {
@@ -141,10 +138,33 @@ func (c *Call) settle() {
 	}
 }
 
-// change carries out another decision in mid-call: a transfer.
+// destroy makes a provisional tape unreadable, and removes it.
+func (c *Call) destroy() {
+	t := c.tape.Swap(nil)
+	if t == nil {
+		return
+	}
+	if err := t.Destroy(); err != nil {
+		c.note("provisional tape: %v", err)
+	}
+	c.note("our party was named late, %s applies: what was kept until then was destroyed unread", c.decision.Mode)
+}
+
+// settle keeps what stands on a provisional tape when the session ends and
+// nobody was named: the default applied, and it is the last word.
+func (c *Call) settle() {
+	if c.provisional {
+		c.confirm()
+	}
+}
+
+// change carries out another decision in mid-call: a transfer. An open gate
+// stays open under full alone: the mark of one employee is not that of another.
 func (c *Call) change(at time.Time, was policy.Mode) {
 	c.note("parties changed: %s → %s (%s)", was, c.decision.Mode, c.decision.Why)
-	c.path.SetMode(at.UnixNano(), media.ModeOff, "transfer")
+	if c.decision.Mode != policy.Full {
+		c.path.SetMode(at.UnixNano(), media.ModeOff, "transfer")
+	}
 	if c.decision.Mode != policy.Off && c.tape.Load() == nil {
 		c.openTape(false)
 	}

@@ -22,19 +22,9 @@ type line struct {
 	spec    media.LineSpec
 }
 
-// recordable tells which formats the renderer can turn into sound or at least
-// pass over.
-func recordable(c sip.Codec) bool {
-	switch c.Name {
-	case "PCMU", "PCMA":
-		return c.Clock == 8000 && c.Channels <= 1
-	case "L16":
-		return (c.Clock == 8000 || c.Clock == 16000) && c.Channels <= 1
-	case "CN", "TELEPHONE-EVENT":
-		return true
-	}
-	return false
-}
+// recordable tells what a line may be accepted with: what the renderer can turn
+// into sound, or pass over.
+func recordable(c sip.Codec) bool { return media.Renders(format(c)) }
 
 // audible reports whether a format carries speech by itself.
 func audible(c sip.Codec) bool { return c.Name != "CN" && c.Name != "TELEPHONE-EVENT" }
@@ -246,10 +236,24 @@ func (c *Call) describe(at time.Time) {
 	c.row.Streams = streams
 }
 
+// ourLines are the lines on which our side speaks.
+func (c *Call) ourLines() (ours []int) {
+	for i := range c.lines {
+		if c.lines[i].spec.Ours {
+			ours = append(ours, i)
+		}
+	}
+	return ours
+}
+
+func format(k sip.Codec) media.Format {
+	return media.Format{Payload: k.Payload, Name: k.Name, Clock: k.Clock, Channels: k.Channels, Fmtp: k.Fmtp}
+}
+
 func formats(codecs []sip.Codec) []media.Format {
 	fs := make([]media.Format, len(codecs))
 	for i, k := range codecs {
-		fs[i] = media.Format{Payload: k.Payload, Name: k.Name, Clock: k.Clock, Channels: k.Channels, Fmtp: k.Fmtp}
+		fs[i] = format(k)
 	}
 	return fs
 }
