@@ -87,21 +87,22 @@ func (p *Path) event(l *line, at int64, ssrc, stamp uint32, code uint8, duration
 	return e
 }
 
-// redundant reads the telephone-events among the blocks of an RFC 2198 payload.
-func (p *Path) redundant(l *line, i int, at int64, h rtpPacket) {
+// redundant reads the telephone-events among the blocks of an RFC 2198
+// payload. It reports false if the blocks do not fit it.
+func (p *Path) redundant(l *line, i int, at int64, h rtpPacket) bool {
 	headers := 0
 	for headers < len(h.payload) && h.payload[headers]&0x80 != 0 {
 		headers += 4
 	}
 	if headers >= len(h.payload) {
-		return
+		return false
 	}
 	blocks := h.payload[headers+1:]
 	for j := 0; j < headers; j += 4 {
 		word := binary.BigEndian.Uint32(h.payload[j:])
 		length := int(word & 0x3ff)
 		if length > len(blocks) {
-			return
+			return false
 		}
 		if f := l.format(uint8(word>>24) & 0x7f); f != nil && f.Name == "TELEPHONE-EVENT" {
 			p.events(l, i, at, h.ssrc, h.timestamp-(word>>10&0x3fff), blocks[:length:length])
@@ -111,6 +112,7 @@ func (p *Path) redundant(l *line, i int, at int64, h rtpPacket) {
 	if f := l.format(h.payload[headers]); f != nil && f.Name == "TELEPHONE-EVENT" {
 		p.events(l, i, at, h.ssrc, h.timestamp, blocks)
 	}
+	return true
 }
 
 // press takes one key of line i, however it came. The same key by another way

@@ -88,6 +88,11 @@ func TestRedundantEvents(t *testing.T) {
 	if last.Kind != KindPacket || last.Data[13] != blanked {
 		t.Errorf("a digit that is no command reached the tape: %+v", last)
 	}
+	n := tape.count(KindPacket)
+	p.Packet(0, false, callAt+40*ms, srcAddr, rtpBytes(121, 3, 16160, voiceID, []byte{0x80 | dtmf, 0, 3, 255, dtmf, 7, 10, 0, 160}))
+	if tape.count(KindPacket) != n {
+		t.Error("blocks that do not fit their packet reached the tape")
+	}
 }
 
 func TestDigitsThatAreNoCommandAreBlanked(t *testing.T) {

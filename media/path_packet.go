@@ -17,7 +17,7 @@ func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte)
 		return
 	}
 	p.sayGate(at)
-	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+	from = bare(from)
 	if rtcp || looksRTCP(b) {
 		p.rtcp(l, i, at, from, b)
 		return
@@ -49,7 +49,9 @@ func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte)
 	case payloadEvents:
 		p.events(l, i, at, h.ssrc, h.timestamp, h.payload)
 	case payloadRedundant:
-		p.redundant(l, i, at, h)
+		if !p.redundant(l, i, at, h) {
+			return // digits may lie anywhere in it
+		}
 		length = packetTime
 	default:
 		length = l.length(h)

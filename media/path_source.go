@@ -24,11 +24,17 @@ type sourceLock struct {
 
 // set takes what the newest SDP says. A lock outlives an SDP that repeats it.
 func (s *sourceLock) set(said netip.AddrPort, latch bool) {
-	said = netip.AddrPortFrom(said.Addr().Unmap(), said.Port())
+	said = bare(said)
 	if said == s.said && latch == s.latch {
 		return
 	}
 	*s = sourceLock{said: said, latch: latch}
+}
+
+// bare makes addresses of SDP and socket comparable: neither IPv4 mapped into
+// IPv6 nor a zone, which an SDP never names.
+func bare(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
 }
 
 // anyAddress reports whether the SDP names no address to insist on: c=0.0.0.0

@@ -236,14 +236,14 @@ func (in *Intake) drainWith(d *drainer) {
 
 // deliver takes one packet from a socket with a goroutine of its own; the lock
 // keeps arrival times in order across the sockets of an RS.
-func (in *Intake) deliver(line int, rtcp bool, from netip.AddrPort, b []byte, retired func() bool) {
+func (in *Intake) deliver(s *connSocket, f *feed, from netip.AddrPort, b []byte) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for in.held {
 		in.released.Wait()
 	}
-	if !retired() {
-		in.path.Packet(line, rtcp, time.Now().UnixNano(), from, b)
+	if s.feeds.Load() == f { // not retired meanwhile
+		in.path.Packet(f.line, f.rtcp, time.Now().UnixNano(), from, b)
 	}
 }
 

@@ -106,7 +106,7 @@ func (s *connSocket) deliver(from netip.AddrPort, b []byte) {
 	if len(b) > maxDatagram {
 		b = nil // counted as no RTP
 	}
-	f.intake.deliver(f.line, f.rtcp, from, b, func() bool { return s.feeds.Load() == nil })
+	f.intake.deliver(s, f, from, b)
 }
 
 func (s *connSocket) settle() {

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -240,113 +239,6 @@ func TestCloseDrainsAndThenNothingComes(t *testing.T) {
 	})
 }
 
-func TestPortsAreEvenAndRestAfterUse(t *testing.T) {
-	bothReceivers(t, func(t *testing.T, c ReceiverConfig) {
-		c.PortMin, c.PortMax = freeRange(t, 4)
-		c.Quarantine = 50 * time.Millisecond
-		c.Tick = 5 * time.Millisecond
-		r := newTestReceiver(t, c)
-		p, _ := newLivePath(ModeFull)
-		in := r.Open(p, loopback)
-		ports := map[uint16]bool{}
-		for i := range 4 {
-			port, err := in.AddLine(i)
-			if err != nil {
-				t.Fatal(err)
-			}
-			again, _ := in.AddLine(i)
-			if port%2 != 0 || port < c.PortMin || port >= c.PortMax || ports[port] || again != port {
-				t.Errorf("port %d of %d-%d, again %d", port, c.PortMin, c.PortMax, again)
-			}
-			ports[port] = true
-		}
-		_, err := in.AddLine(4)
-		want := fmt.Sprintf("rtp ports %d-%d: all 4 pairs in use; raise [media] ports", c.PortMin, c.PortMax)
-		if err == nil || err.Error() != want || r.Free() != 0 {
-			t.Errorf("%v, free %d; want %s", err, r.Free(), want)
-		}
-		closed := time.Now()
-		in.CloseLine(0)
-		in.CloseLine(1)
-		deadline := time.Now().Add(10 * time.Second)
-		for r.Free() != 2 && time.Now().Before(deadline) {
-			time.Sleep(time.Millisecond) // the quarantine is real time: sockets
-		}
-		if rested := time.Since(closed); r.Free() != 2 || rested < c.Quarantine {
-			t.Errorf("%d pairs free after %v", r.Free(), rested)
-		}
-		if _, err := in.AddLine(4); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// freeRange finds n pairs nobody uses now.
-func freeRange(t *testing.T, n int) (low, high uint16) {
-	t.Helper()
-	for range 50 {
-		c := testSender(t)
-		low = c.LocalAddr().(*net.UDPAddr).AddrPort().Port()&^1 - uint16(4*n)
-		high = low + uint16(2*n) - 1
-		if low < 1024 {
-			continue
-		}
-		free := true
-		for port := low; port <= high; port++ {
-			probe, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, port)))
-			if err != nil {
-				free = false
-				break
-			}
-			probe.Close()
-		}
-		if free {
-			return low, high
-		}
-	}
-	t.Fatal("no free range of ports")
-	return 0, 0
-}
-
-func TestPairsOfOtherProgramsArePassedOver(t *testing.T) {
-	bothReceivers(t, func(t *testing.T, c ReceiverConfig) {
-		c.PortMin, c.PortMax = freeRange(t, 2)
-		other, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, c.PortMin+1)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer other.Close()
-		r := newTestReceiver(t, c)
-		p, _ := newLivePath(ModeFull)
-		in := r.Open(p, loopback)
-		if port, err := in.AddLine(0); err != nil || port != c.PortMin+2 {
-			t.Errorf("port %d, %v", port, err)
-		}
-		if _, err := in.AddLine(1); err == nil {
-			t.Error("a port twice")
-		}
-	})
-}
-
-func TestPortRanges(t *testing.T) {
-	for _, c := range []struct {
-		low, high uint16
-		pairs     int // 0: an error
-	}{{40000, 40999, 500}, {40001, 40999, 499}, {40000, 40998, 499}, {40000, 40001, 1},
-		{40000, 40000, 0}, {40001, 40002, 0}, {41000, 40000, 0}, {0, 40000, 0}, {65534, 65535, 1}, {0, 0, -1}} {
-		p, err := newPortPool(c.low, c.high)
-		if c.pairs == 0 {
-			if err == nil || !strings.Contains(err.Error(), "rtp ports") {
-				t.Errorf("%d-%d: %v", c.low, c.high, err)
-			}
-			continue
-		}
-		if err != nil || p.free() != c.pairs {
-			t.Errorf("%d-%d: %v, want %d pairs", c.low, c.high, err, c.pairs)
-		}
-	}
-}
-
 func TestReceiverCloseEndsOpenIntakes(t *testing.T) {
 	bothReceivers(t, func(t *testing.T, c ReceiverConfig) {
 		c.Tick = time.Hour
@@ -450,5 +342,85 @@ func TestReceiverIPv6(t *testing.T) {
 		send(t, src, netip.AddrPortFrom(netip.IPv6Loopback(), to.Port()), voice(0))
 		tape.await(t, 1)
 		in.Close()
+	})
+}
+
+// TestReceiverUnderUse has everything an Intake can be asked for at once.
+func TestReceiverUnderUse(t *testing.T) {
+	bothReceivers(t, func(t *testing.T, c ReceiverConfig) {
+		c.Tick, c.Quarantine, c.Shards = time.Millisecond, 5*time.Millisecond, 2
+		r := newTestReceiver(t, c)
+		var calls sync.WaitGroup
+		for range 6 {
+			src := testSender(t)
+			calls.Go(func() {
+				p, tape := newLivePath(ModeFull)
+				in := r.Open(p, loopback)
+				sent := 0
+				for i := range 6 {
+					to := addLine(t, p, in, i%3, src)
+					in.Hold(i%2 == 0)
+					in.Listening(i%2 == 0)
+					for range 20 {
+						send(t, src, to, voice(sent))
+						sent++
+					}
+					in.Hold(false)
+					in.Drain()
+					if i >= 2 {
+						in.CloseLine((i + 1) % 3)
+					}
+				}
+				in.Close()
+				if err := p.Finish(time.Now().UnixNano()); err != nil {
+					t.Error(err)
+				}
+				if n := len(tape.packets()); n != sent {
+					t.Errorf("%d packets on tape of %d", n, sent)
+				}
+			})
+		}
+		calls.Wait()
+	})
+}
+
+// TestSelectiveCallLive has both kinds of sockets tape the same of one call,
+// and nothing from before the key.
+func TestSelectiveCallLive(t *testing.T) {
+	bothReceivers(t, func(t *testing.T, c ReceiverConfig) {
+		r := newTestReceiver(t, c)
+		p, tape := newLivePath(ModeSelective)
+		in := r.Open(p, loopback)
+		src := testSender(t)
+		to := []netip.AddrPort{addLine(t, p, in, 0, src), addLine(t, p, in, 1, src)}
+		say := func(from, n int) {
+			for i := from; i < from+n; i++ {
+				send(t, src, to[i%2], voice(i))
+			}
+			in.Drain()
+		}
+		say(0, 20)
+		send(t, src, to[0], eventBytes(3200, 10, true, 800))
+		send(t, src, to[0], eventBytes(4800, 1, true, 800))
+		in.Drain()
+		if !p.Open() {
+			t.Fatal("the key did not open the gate")
+		}
+		time.Sleep(25 * time.Millisecond) // a packet's audio must be younger than the key
+		say(20, 20)
+		send(t, src, to[0], eventBytes(9600, 10, true, 800))
+		send(t, src, to[0], eventBytes(11200, 2, true, 800))
+		in.Drain()
+		say(40, 20)
+		in.Close()
+		var seqs []int
+		for _, r := range tape.packets() {
+			if r.Data[1] == pcmu {
+				seqs = append(seqs, int(r.Data[3]))
+			}
+		}
+		if len(seqs) != 20 || slices.Min(seqs) != 20 || slices.Max(seqs) != 39 {
+			t.Errorf("packets on tape: %v, want 20 to 39", seqs)
+		}
 	})
 }

@@ -142,11 +142,11 @@ func numberedLines(b []byte) func(yield func(int, []byte) bool) {
 // isDelimiter compares a whole line, because one boundary may begin another.
 func isDelimiter(line []byte, boundary string) (delimiter, closing bool) {
 	line = bytes.TrimRight(line, " \t\r\n")
-	rest, ok := bytes.CutPrefix(line, []byte("--"+boundary))
-	if !ok || boundary == "" {
+	if boundary == "" || len(line) < 2+len(boundary) || line[0] != '-' || line[1] != '-' || string(line[2:2+len(boundary)]) != boundary {
 		return false, false
 	}
-	return len(rest) == 0 || string(rest) == "--", string(rest) == "--"
+	rest := string(line[2+len(boundary):])
+	return rest == "" || rest == "--", rest == "--"
 }
 
 func hasDelimiter(body []byte, boundary string) bool {
