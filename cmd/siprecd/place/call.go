@@ -50,8 +50,20 @@ type Side struct {
 	Delay time.Duration   // of the first packet
 }
 
-// Pause is a time without recording, by re-INVITE with inactive.
-type Pause struct{ At, For time.Duration }
+// Pause is a time in which nothing is sent.
+type Pause struct {
+	At, For time.Duration
+	By      PauseBy
+}
+
+// PauseBy is how a pause is signalled.
+type PauseBy uint8
+
+const (
+	Inactive    PauseBy = iota // re-INVITE with a=inactive
+	HeldAddress                // re-INVITE with c=0.0.0.0, as RFC 2543 held a call
+	Unsaid                     // not at all
+)
 
 // Step is something to do in mid-call, At after the answer. Steps are done one
 // after the other.
@@ -308,7 +320,7 @@ func (l *liveCall) steps() []Step {
 		}})
 	}
 	for _, p := range l.Pauses {
-		steps = append(steps, Step{p.At, l.direct(sip.Inactive)}, Step{p.At + p.For, l.direct(sip.SendOnly)})
+		steps = append(steps, Step{p.At, l.pause(p.By)}, Step{p.At + p.For, l.resume(p.By)})
 	}
 	for i, at := range l.Rekeys {
 		steps = append(steps, Step{at, l.rekey(i + 2)})
@@ -322,27 +334,46 @@ func (l *liveCall) steps() []Step {
 	return steps
 }
 
-// direct gives both lines a direction by re-INVITE. Media stops before it is
-// asked for and goes on once it is granted.
-func (l *liveCall) direct(d sip.Direction) func(context.Context, *sip.Outgoing, *Parties) error {
+// pause stops the media, and then says so.
+func (l *liveCall) pause(by PauseBy) func(context.Context, *sip.Outgoing, *Parties) error {
 	return func(ctx context.Context, rs *sip.Outgoing, _ *Parties) error {
-		lines := slices.Clone(l.wanted)
-		for i := range lines {
-			lines[i].Direction = d
-		}
-		if d == sip.Inactive {
-			for _, o := range l.outs {
-				if o != nil {
-					o.Pause(true)
-				}
+		for _, o := range l.outs {
+			if o != nil {
+				o.Pause(true)
 			}
 		}
-		if err := rs.Reinvite(ctx, sip.Change{Lines: lines}); err != nil {
-			return err
+		lines := slices.Clone(l.wanted)
+		for i := range lines {
+			switch by {
+			case Inactive:
+				lines[i].Direction = sip.Inactive
+			case HeldAddress:
+				lines[i].Addr = netip.AddrPortFrom(netip.IPv4Unspecified(), lines[i].Addr.Port())
+			case Unsaid:
+				return nil
+			}
 		}
-		l.apply(rs.Lines())
-		return nil
+		return l.reoffer(ctx, rs, lines)
 	}
+}
+
+// resume goes on with the media once that is granted.
+func (l *liveCall) resume(by PauseBy) func(context.Context, *sip.Outgoing, *Parties) error {
+	return func(ctx context.Context, rs *sip.Outgoing, _ *Parties) error {
+		if by == Unsaid {
+			l.apply(rs.Lines())
+			return nil
+		}
+		return l.reoffer(ctx, rs, l.wanted)
+	}
+}
+
+func (l *liveCall) reoffer(ctx context.Context, rs *sip.Outgoing, lines []sip.Line) error {
+	if err := rs.Reinvite(ctx, sip.Change{Lines: lines}); err != nil {
+		return err
+	}
+	l.apply(rs.Lines())
+	return nil
 }
 
 // finish ends the call and gathers what was sent.

@@ -1,8 +1,10 @@
 package recorder
 
 import (
+	"bytes"
 	"context"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -68,37 +70,50 @@ func silences(channel []byte) (gaps [][2]float64) {
 	return gaps
 }
 
-// A pause by re-INVITE, over real SIP and RTP: as much silence in its place,
-// on both sides, and the file as long as the call.
+// A pause, over real SIP and RTP and however it is signalled: as much silence in
+// its place, on both sides, and every byte around it.
 func TestB11_PauseIsSilenceInItsPlace(t *testing.T) {
-	st := open(t, rule("2001", policy.Full, 3))
-	call := place.Call{
-		Target: st.liveAt(), From: "2001", To: "0105550101", Duration: 3 * time.Second,
-		A: place.Side{Clip: media.Tone(440)}, B: place.Side{Clip: media.Tone(660)},
-		Pauses: []place.Pause{{At: time.Second, For: time.Second}},
-	}
-	result, err := call.Run(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	row := st.finished()
-	length := result.End.Sub(result.Start).Seconds()
-	if row.State != store.Sealed || math.Abs(row.Duration-length) > 0.1 {
-		t.Fatalf("%s, %.3f s of %.3f: %q", row.State, row.Duration, length, row.Notes)
-	}
-	left, right := st.channels(row)
-	for side, channel := range map[string][]byte{"left": left, "right": right} {
-		if got := float64(len(channel)) / 8000; math.Abs(got-row.Duration) > 0.001 {
-			t.Errorf("%s: the file lasts %.3f s, the call %.3f", side, got, row.Duration)
-		}
-		gaps := silences(channel)
-		if len(gaps) != 1 || math.Abs(gaps[0][0]-1) > 0.15 || math.Abs(gaps[0][1]-gaps[0][0]-1) > 0.15 {
-			t.Errorf("%s: silent in %v, the pause was from 1 s to 2 s", side, gaps)
-		}
-	}
-	for _, s := range row.Streams {
-		if s.Lost != 0 || len(s.Gaps) != 1 || s.Gaps[0].Cause != "paused" && s.Gaps[0].Cause != "held" {
-			t.Errorf("stream %+v", s)
-		}
+	for name, tc := range map[string]struct {
+		by    place.PauseBy
+		cause string
+	}{
+		"inactive": {place.Inactive, "held"}, "c=0.0.0.0": {place.HeldAddress, "held"}, "no RTP": {place.Unsaid, "not-sent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			st := open(t, rule("2001", policy.Full, 3))
+			call := place.Call{
+				Target: st.liveAt(), From: "2001", To: "0105550101", Duration: 2500 * time.Millisecond, Keep: true,
+				A: place.Side{Clip: media.Tone(440)}, B: place.Side{Clip: media.Tone(660)},
+				Pauses: []place.Pause{{At: 700 * time.Millisecond, For: time.Second, By: tc.by}},
+			}
+			result, err := call.Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			row := st.finished()
+			if row.State != store.Sealed || row.Duration < 2.5 || row.Duration > result.End.Sub(result.Start).Seconds()+0.5 {
+				t.Fatalf("%s, %.3f s: %q", row.State, row.Duration, row.Notes)
+			}
+			left, right := st.channels(row)
+			for i, channel := range [][]byte{left, right} {
+				if got := float64(len(channel)) / 8000; math.Abs(got-row.Duration) > 0.001 {
+					t.Errorf("line %d: the file lasts %.3f s, the call %.3f", i, got, row.Duration)
+				}
+				// What was sent has silence where it was paused.
+				sent := result.Lines[i].Audio
+				if gaps := silences(sent); len(gaps) != 1 || len(sent) != 8000*5/2 {
+					t.Fatalf("line %d: %d samples were sent, silent in %v", i, len(sent), gaps)
+				}
+				if !bytes.Contains(channel, sent) {
+					t.Errorf("line %d is silent in %v, and was sent with %v", i, silences(channel), silences(sent))
+				}
+				s := row.Streams[i]
+				s.Gaps = slices.DeleteFunc(s.Gaps, func(g store.Gap) bool { return g.Start > 2.4 }) // the BYE took its time
+				if s.Lost != 0 || s.Packets != result.Lines[i].Packets || len(s.Gaps) != 1 || s.Gaps[0].Cause != tc.cause {
+					t.Errorf("stream %+v", s)
+				}
+			}
+		})
 	}
 }
