@@ -39,7 +39,7 @@ fuzz: ## every fuzz target for FUZZTIME each
 	@for f in $$(grep -rlE '^func Fuzz' --include=*_test.go .); do \
 	  for t in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' $$f | cut -c6-); do \
 	    echo "== $$(dirname $$f) $$t"; \
-	    $(GO) test $$(dirname $$f) -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) || exit 1; done; done
+	    $(GO) test $$(dirname $$f) -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 200x || exit 1; done; done
 
 bench: ## measure the receiver, the whole path, rendering and the store
 	$(GO) test -run '^$$' -bench . -benchmem ./media ./store ./cmd/siprecd/...

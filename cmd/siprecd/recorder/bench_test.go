@@ -1,0 +1,218 @@
+//go:build unix
+
+package recorder
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"siprecd/media"
+	"siprecd/policy"
+	"siprecd/sip"
+	"siprecd/store"
+)
+
+const (
+	benchCalls   = 200
+	benchSeconds = 10
+	senderPorts  = "SIPRECD_BENCH_PORTS" // makes the test binary the sender
+)
+
+func TestMain(m *testing.M) {
+	if ports := os.Getenv(senderPorts); ports != "" {
+		sendTo(strings.Fields(ports))
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// sendTo sends one G.711 packet every 20 ms to each port, evenly spread, and
+// prints how many. It is a process of its own, so that what it costs is not
+// measured.
+func sendTo(ports []string) {
+	var to []netip.AddrPort
+	for _, p := range ports {
+		n, err := strconv.ParseUint(p, 10, 16)
+		if err != nil {
+			panic(err)
+		}
+		to = append(to, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(n)))
+	}
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		panic(err)
+	}
+	packet := make([]byte, 172)
+	packet[0] = 0x80
+	sent := 0
+	began := time.Now()
+	for tick := range benchSeconds * 50 {
+		<-time.After(time.Until(began.Add(time.Duration(tick) * 20 * time.Millisecond)))
+		binary.BigEndian.PutUint16(packet[2:], uint16(tick))
+		binary.BigEndian.PutUint32(packet[4:], uint32(tick*160))
+		for i, p := range to {
+			binary.BigEndian.PutUint32(packet[8:], uint32(i))
+			if _, err := conn.WriteToUDPAddrPort(packet, p); err == nil {
+				sent++
+			}
+		}
+	}
+	fmt.Println(sent)
+}
+
+// BenchmarkReceiver is what receiving alone costs: sockets, source lock, keys,
+// gate, and nothing behind it.
+func BenchmarkReceiver(b *testing.B) {
+	benchPath(b, func(*testing.B) (func(i int) *media.Path, func()) {
+		return func(int) *media.Path {
+			return media.NewPath(media.PathConfig{Mode: media.ModeFull,
+				Sink: media.Sink{Append: func(media.Kind, int64, uint16, []byte) {}, Flush: func() error { return nil }}})
+		}, func() {}
+	})
+}
+
+// BenchmarkWholePath is what recording costs, the encrypted tape on disk
+// included.
+func BenchmarkWholePath(b *testing.B) {
+	benchPath(b, func(b *testing.B) (func(i int) *media.Path, func()) {
+		s, err := store.Open(store.Options{Dir: b.TempDir()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		rules, _, err := policy.New(policy.Site{Default: policy.Rule{Pattern: "default", Mode: policy.Full}}, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		settings := &Settings{Rules: rules}
+		rec := &Recorder{Store: s, Settings: func() *Settings { return settings }}
+		if err := rec.Start(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		var calls []*Call
+		open := func(i int) *media.Path {
+			c := rec.Begin(sip.Info{CallID: fmt.Sprint(i), Arrived: time.Now()}, func(*media.Path) Ports {
+				return Ports{
+					Add: func(line int) (uint16, error) { return uint16(40000 + 2*line), nil }, Remove: func(int) {},
+					Hold: func(bool) {}, HoldLimit: func() time.Duration { return 0 }, Close: func() {},
+				}
+			})
+			calls = append(calls, c)
+			c.Offer(twoLines())
+			return c.Path()
+		}
+		return open, func() {
+			for _, c := range calls {
+				c.End(time.Now(), "src", "bye")
+			}
+			rec.Close()
+			if err := s.Close(); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
+// benchPath sends benchCalls calls of two lines through a Receiver and reports
+// what this process spent on them.
+func benchPath(b *testing.B, setup func(*testing.B) (path func(i int) *media.Path, end func())) {
+	for b.Loop() {
+		receiver, err := media.NewReceiver(media.ReceiverConfig{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		path, end := setup(b)
+		var paths []*media.Path
+		var intakes []*media.Intake
+		var ports []string
+		local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+		for i := range benchCalls {
+			p := path(i)
+			in := receiver.Open(p, local)
+			for line := range 2 {
+				port, err := in.AddLine(line)
+				if err != nil {
+					b.Fatal(err)
+				}
+				p.SetLine(line, time.Now().UnixNano(), media.LineSpec{
+					Ours: line == 0, Receiving: true, Latch: true,
+					Formats: []media.Format{{Payload: 0, Name: "PCMU", Clock: 8000, Channels: 1}},
+				})
+				ports = append(ports, strconv.Itoa(int(port)))
+			}
+			p.SetMode(time.Now().UnixNano(), media.ModeFull, "bench")
+			paths, intakes = append(paths, p), append(intakes, in)
+		}
+		spent, allocated, sent := measured(b, ports)
+		var kept, drops int64
+		for i, p := range paths {
+			intakes[i].Close()
+			for _, c := range p.Counts() {
+				kept, drops = kept+c.Kept, drops+c.KernelDrops
+			}
+		}
+		end()
+		if err := receiver.Close(); err != nil {
+			b.Error(err)
+		}
+		minutes := float64(benchCalls) * benchSeconds / 60
+		b.ReportMetric(spent.Seconds()/minutes, "cpu-s/call-min")
+		b.ReportMetric(float64(spent.Nanoseconds())/float64(sent), "cpu-ns/packet")
+		b.ReportMetric(float64(allocated)/float64(sent), "allocs/packet")
+		b.ReportMetric(float64(sent-kept), "packets-lost")
+		b.ReportMetric(float64(sent), "packets")
+		b.ReportMetric(0, "ns/op")
+		if drops > 0 {
+			b.Logf("the kernel dropped %d packets", drops)
+		}
+	}
+}
+
+// measured lets the sender run and returns the CPU time and the allocations of
+// this process meanwhile, and the packets sent.
+func measured(b *testing.B, ports []string) (spent time.Duration, allocated uint64, sent int64) {
+	b.Helper()
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), senderPorts+"="+strings.Join(ports, " "))
+	out, err := child.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	began := processorTime(b)
+	if err := child.Start(); err != nil {
+		b.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := child.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	spent = processorTime(b) - began
+	runtime.ReadMemStats(&after)
+	if sent, err = strconv.ParseInt(strings.TrimSpace(line), 10, 64); err != nil {
+		b.Fatal(err)
+	}
+	return spent, after.Mallocs - before.Mallocs, sent
+}
+
+func processorTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
