@@ -26,7 +26,7 @@ type CallsCmd struct {
 
 // Run prints the rows.
 func (c *CallsCmd) Run(g *Globals) error {
-	cfg, err := g.load()
+	cfg, err := g.place()
 	if err != nil {
 		return err
 	}
@@ -91,11 +91,11 @@ func printRows(w io.Writer, rows []store.Row, loc *time.Location) {
 		fmt.Fprintln(w, "no calls")
 		return
 	}
-	fmt.Fprintf(w, "%-26s %-11s %5s %-8s %-9s %-3s %-3s %s\n", "ID", "START", "SEC", "EXT", "OTHER", "DIR", "POL", "STATE")
+	fmt.Fprintf(w, "%-26s %-11s %5s %-7s %-9s %-3s %-4s %s\n", "ID", "START", "SEC", "EXT", "OTHER", "DIR", "POL", "STATE")
 	for _, r := range rows {
-		fmt.Fprintf(w, "%-26s %-11s %5s %-8s %-9s %-3s %-3s %s\n",
+		fmt.Fprintf(w, "%-26s %-11s %5s %-7s %-9s %-3s %-4s %s\n",
 			r.ID, r.Start.In(loc).Format("01-02 15:04"), strconv.FormatFloat(r.Duration, 'f', 0, 64),
-			clip(r.Extension, 8), tail(r.Other, 9), clip(r.Direction, 3), clip(r.Policy, 3), clip(string(r.State), 8))
+			clip(r.Extension, 7), tail(r.Other, 9), clip(r.Direction, 3), strings.TrimSuffix(clip(r.Policy, 4), "…"), clip(string(r.State), 8))
 	}
 }
 

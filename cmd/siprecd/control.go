@@ -196,8 +196,17 @@ func (c *client) Close() error {
 	return nil
 }
 
-// get returns the body of an answer; the caller closes it.
+// do returns the body of an answer; the caller closes it.
 func (c *client) do(method, path string, v url.Values) (io.ReadCloser, error) {
+	res, err := c.answer(method, path, v)
+	if err != nil {
+		return nil, err
+	}
+	return res.Body, nil
+}
+
+// answer returns a whole answer that is no error; the caller closes its body.
+func (c *client) answer(method, path string, v url.Values) (*http.Response, error) {
 	req, err := http.NewRequest(method, "http://siprecd"+path+"?"+v.Encode(), nil)
 	if err != nil {
 		return nil, err
@@ -207,7 +216,7 @@ func (c *client) do(method, path string, v url.Values) (io.ReadCloser, error) {
 		return nil, err
 	}
 	if res.StatusCode == http.StatusOK {
-		return res.Body, nil
+		return res, nil
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
@@ -225,6 +234,12 @@ func (t inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 	r, w := io.Pipe()
 	answer := &pipeAnswer{w: w, header: make(http.Header), began: make(chan struct{})}
 	go func() {
+		defer func() {
+			// A handler that gives up in the middle says so by this panic.
+			if broken := recover(); broken != nil {
+				_ = w.CloseWithError(fmt.Errorf("broken off: %v", broken))
+			}
+		}()
 		t.h.ServeHTTP(answer, req)
 		answer.WriteHeader(http.StatusOK)
 		_ = w.Close()

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -211,18 +210,15 @@ func (d *daemon) reload(dryRun bool) ([]string, error) {
 	cfg, problems := config.Load(path)
 	if cfg == nil {
 		text := printed(problems)
-		d.mu.Lock()
-		d.reloadErr = text
-		d.mu.Unlock()
+		if !dryRun {
+			d.mu.Lock()
+			d.reloadErr = text
+			d.mu.Unlock()
+		}
 		return nil, errors.New(text + "nothing was changed: the running configuration stays in force")
 	}
-	lines := config.Diff(d.cfg.Load(), cfg)
-	if len(lines) == 0 {
-		lines = []string{"nothing changes"}
-	}
-	if n := d.rec.LiveCount(); n > 0 {
-		lines = append(lines, fmt.Sprintf("%d live calls keep their policy", n))
-	}
+	changes := config.Diff(d.cfg.Load(), cfg)
+	lines := sentence(changes, d.rec.LiveCount())
 	if dryRun {
 		return lines, nil
 	}
@@ -230,7 +226,7 @@ func (d *daemon) reload(dryRun bool) ([]string, error) {
 	d.mu.Lock()
 	d.loaded, d.reloadErr = time.Now(), ""
 	d.mu.Unlock()
-	d.log.Info("configuration reloaded", "changes", len(lines))
+	d.log.Info("configuration reloaded", "changes", len(changes))
 	return lines, nil
 }
 

@@ -7,7 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path"
+	"path/filepath"
+	"strings"
 
 	"siprecd/cmd/siprecd/recorder"
 	"siprecd/media"
@@ -18,12 +19,12 @@ import (
 type ExportCmd struct {
 	ID     string `arg:"" help:"The recording's id, or the beginning of it (4 characters or more)."`
 	Output string `short:"o" placeholder:"FILE" help:"Where to write; - is standard output. Default: the id and its ending, here."`
-	Format string `enum:"wav,pcm,original" default:"wav" help:"wav: the recording as it is kept; pcm: 16-bit WAV; original: a pcap of the tape, while it exists."`
+	Format string `enum:"wav,pcm,original" default:"wav" help:"wav: the recording, G.711 as it was sent where it is kept so; pcm: always 16-bit WAV; original: a pcap of the tape, while it exists."`
 }
 
 // Run writes the file. One that could not be written whole is removed.
 func (c *ExportCmd) Run(g *Globals) error {
-	cfg, err := g.load()
+	cfg, err := g.place()
 	if err != nil {
 		return err
 	}
@@ -32,10 +33,11 @@ func (c *ExportCmd) Run(g *Globals) error {
 		return err
 	}
 	defer cl.Close()
-	body, err := cl.do("GET", "/export/"+url.PathEscape(c.ID), url.Values{"format": {c.Format}})
+	answer, err := cl.answer("GET", "/export/"+url.PathEscape(c.ID), url.Values{"format": {c.Format}})
 	if err != nil {
 		return err
 	}
+	body := answer.Body
 	defer body.Close()
 	if c.Output == "-" {
 		_, err := io.Copy(g.out(), body)
@@ -43,7 +45,7 @@ func (c *ExportCmd) Run(g *Globals) error {
 	}
 	name := c.Output
 	if name == "" {
-		name = c.ID + map[string]string{"wav": ".wav", "pcm": ".wav", "original": ".pcap"}[c.Format]
+		name = filepath.Base(answer.Header.Get(fileName))
 	}
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -57,15 +59,34 @@ func (c *ExportCmd) Run(g *Globals) error {
 	return nil
 }
 
+// fileName is the header that names a file as it should be stored.
+const fileName = "Siprecd-File"
+
 func (d *desk) serveExport(w http.ResponseWriter, r *http.Request) {
-	err := d.export(w, r)
+	begun := &begunWriter{ResponseWriter: w}
+	err := d.export(begun, r)
 	switch {
 	case err == nil:
+	case begun.written:
+		// The status is said already: only a broken connection tells that the
+		// file is not whole.
+		panic(http.ErrAbortHandler)
 	case errors.Is(err, store.ErrNotFound):
 		http.Error(w, fmt.Sprintf("no recording %q; siprecd calls lists them", r.PathValue("id")), http.StatusNotFound)
 	default:
 		http.Error(w, err.Error(), http.StatusConflict)
 	}
+}
+
+// begunWriter knows whether anything of the body was written.
+type begunWriter struct {
+	http.ResponseWriter
+	written bool
+}
+
+func (w *begunWriter) Write(b []byte) (int, error) {
+	w.written = true
+	return w.ResponseWriter.Write(b)
 }
 
 func (d *desk) export(w http.ResponseWriter, r *http.Request) error {
@@ -76,8 +97,9 @@ func (d *desk) export(w http.ResponseWriter, r *http.Request) error {
 	if r.FormValue("format") == "original" {
 		tape, err := recorder.Tape(d.store, row.ID)
 		if err != nil {
-			return fmt.Errorf("%s has no tape any more: it is removed once the recording is sealed without loss", row.ID)
+			return fmt.Errorf("%s has no tape any more: it is removed once the recording is sealed", row.ID)
 		}
+		w.Header().Set(fileName, row.ID+".pcap")
 		return media.WritePcap(w, tape)
 	}
 	if row.File == "" {
@@ -88,10 +110,11 @@ func (d *desk) export(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer body.Close()
-	if r.FormValue("format") == "pcm" {
+	w.Header().Set("Content-Type", "audio/wav")
+	w.Header().Set(fileName, row.ID+".wav")
+	if r.FormValue("format") == "pcm" || !strings.HasPrefix(row.Format, "wav") {
 		return media.WritePCM(w, body)
 	}
-	w.Header().Set("Content-Type", map[string]string{".wav": "audio/wav", ".flac": "audio/flac"}[path.Ext(row.File)])
 	_, err = io.Copy(w, body)
 	return err
 }

@@ -57,6 +57,22 @@ func (g *Globals) load() (*config.Config, error) {
 	return nil, exitError{1}
 }
 
+// place reads where the data is, for commands that ask the daemon: what is wrong
+// with extensions.toml must not keep anybody from looking.
+func (g *Globals) place() (*config.Config, error) {
+	path, err := config.Find(g.Config)
+	if err != nil {
+		return nil, err
+	}
+	if c, _ := config.Load(path); c != nil {
+		return c, nil
+	}
+	if c, _ := config.LoadFiles(path, ""); c != nil {
+		return c, nil
+	}
+	return g.load()
+}
+
 // exitError ends a command that has already said why, with an exit status:
 // 1 error, 2 usage, 3 warnings under --strict.
 type exitError struct{ code int }

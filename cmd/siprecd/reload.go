@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"strings"
+	"unicode/utf8"
 )
 
 // ReloadCmd is `siprecd reload`.
@@ -13,7 +15,7 @@ type ReloadCmd struct {
 
 // Run asks the daemon. Nothing changes when any file has an error.
 func (c *ReloadCmd) Run(g *Globals) error {
-	cfg, err := g.load()
+	cfg, err := g.place()
 	if err != nil {
 		return err
 	}
@@ -41,12 +43,43 @@ func (c *ReloadCmd) Run(g *Globals) error {
 	return nil
 }
 
+// sentence says what a reload changes, in lines of at most 80 columns where
+// that can be.
+func sentence(changes []string, live int) (lines []string) {
+	if len(changes) == 0 {
+		changes = []string{"nothing changes"}
+	}
+	parts := make([]string, 0, len(changes)+1)
+	for _, c := range changes {
+		parts = append(parts, c+", ")
+	}
+	last := len(parts) - 1
+	switch parts[last] = strings.TrimSuffix(parts[last], ", "); live {
+	case 0:
+	case 1:
+		parts[last] += "; "
+		parts = append(parts, "1 live call keeps its policy")
+	default:
+		parts[last] += "; "
+		parts = append(parts, fmt.Sprintf("%d live calls keep their policy", live))
+	}
+	line := ""
+	for _, p := range parts {
+		if line != "" && utf8.RuneCountInString(line+strings.TrimSpace(p)) > 80 {
+			lines = append(lines, strings.TrimSpace(line))
+			line = ""
+		}
+		line += p
+	}
+	return append(lines, line)
+}
+
 // ReindexCmd is `siprecd reindex`.
 type ReindexCmd struct{}
 
 // Run rebuilds the catalogue, in the daemon when one runs.
 func (ReindexCmd) Run(g *Globals) error {
-	cfg, err := g.load()
+	cfg, err := g.place()
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -83,7 +82,6 @@ func (d *daemon) shutdown(grace time.Duration, again <-chan os.Signal) error {
 
 // hello says where the daemon listens and what to write into an SBC.
 func (d *daemon) hello(w io.Writer) {
-	host := outwardAddress()
 	fmt.Fprintf(w, "siprecd %s\n", version())
 	for i, l := range d.sip.Listen {
 		fmt.Fprintf(w, "  SIP %-4s %s\n", l.Network, d.sip.Addr(i))
@@ -94,15 +92,37 @@ func (d *daemon) hello(w io.Writer) {
 	for _, n := range d.notices {
 		fmt.Fprintf(w, "  note     %s\n", n)
 	}
-	port := portOf(d.sip.Addr(0))
+	at, transport := d.reachable()
+	if at.Addr().IsLoopback() {
+		fmt.Fprintln(w, "\nOnly this machine can reach it. Look with: siprecd status, siprecd calls")
+		return
+	}
+	host, port := at.Addr().String(), at.Port()
+	oracle := map[string]string{"tcp": "DynamicTCP", "tls": "StaticTLS", "udp": "UDP"}[transport]
 	fmt.Fprintf(w, `
 Point your SBC here, for example
-  OpenSIPS    siprec_start_recording("sip:%[1]s:%[2]d;transport=tcp");
-  Oracle      session-recording-server: destination %[1]s, port %[2]d, transport-method DynamicTCP
-  AudioCodes  Proxy Set %[1]s:%[2]d, SIP Recording Rule → its IP Group
+  OpenSIPS    siprec_start_recording("sip:%[4]s;transport=%[3]s");
+  Oracle      session-recording-server: destination %[1]s, port %[2]d, transport-method %[5]s
+  AudioCodes  Proxy Set %[4]s, SIP Recording Rule → its IP Group
   Cisco CUBE  session target ipv4:%[1]s:%[2]d
 Then look:    siprecd status, siprecd calls
-`, host, port)
+`, host, port, transport, at, oracle)
+}
+
+// reachable is the address to give to an SBC, and its transport: TCP where
+// there is a choice, for messages of any size.
+func (d *daemon) reachable() (at netip.AddrPort, transport string) {
+	for i, l := range d.sip.Listen {
+		a, err := netip.ParseAddrPort(d.sip.Addr(i).String())
+		if err != nil || at.IsValid() && l.Network != "tcp" {
+			continue
+		}
+		if a.Addr().IsUnspecified() {
+			a = netip.AddrPortFrom(outwardAddress(), a.Port())
+		}
+		at, transport = a, l.Network
+	}
+	return at, transport
 }
 
 // outwardAddress is this host's address towards the rest of the network, found
@@ -116,12 +136,4 @@ func outwardAddress() netip.Addr {
 	}
 	defer conn.Close()
 	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
-}
-
-func portOf(a net.Addr) uint16 {
-	ap, err := netip.ParseAddrPort(strings.TrimSpace(a.String()))
-	if err != nil {
-		return 0
-	}
-	return ap.Port()
 }

@@ -60,7 +60,7 @@ type StatusCmd struct {
 
 // Run prints one screen.
 func (c *StatusCmd) Run(g *Globals) error {
-	cfg, err := g.load()
+	cfg, err := g.place()
 	if err != nil {
 		return err
 	}
