@@ -71,21 +71,10 @@ func sendTo(ports []string) {
 	fmt.Println(sent)
 }
 
-// BenchmarkReceiver is what receiving alone costs: sockets, source lock, keys,
-// gate, and nothing behind it.
-func BenchmarkReceiver(b *testing.B) {
-	benchPath(b, func(*testing.B) (func(i int) *media.Path, func()) {
-		return func(int) *media.Path {
-			return media.NewPath(media.PathConfig{Mode: media.ModeFull,
-				Sink: media.Sink{Append: func(media.Kind, int64, uint16, []byte) {}, Flush: func() error { return nil }}})
-		}, func() {}
-	})
-}
-
 // BenchmarkWholePath is what recording costs, the encrypted tape on disk
 // included.
 func BenchmarkWholePath(b *testing.B) {
-	benchPath(b, func(b *testing.B) (func(i int) *media.Path, func()) {
+	benchPath(b, func() (func(i int) *media.Path, func()) {
 		s, err := store.Open(store.Options{Dir: b.TempDir()})
 		if err != nil {
 			b.Fatal(err)
@@ -125,13 +114,13 @@ func BenchmarkWholePath(b *testing.B) {
 
 // benchPath sends benchCalls calls of two lines through a Receiver and reports
 // what this process spent on them.
-func benchPath(b *testing.B, setup func(*testing.B) (path func(i int) *media.Path, end func())) {
+func benchPath(b *testing.B, setup func() (path func(i int) *media.Path, end func())) {
 	for b.Loop() {
 		receiver, err := media.NewReceiver(media.ReceiverConfig{})
 		if err != nil {
 			b.Fatal(err)
 		}
-		path, end := setup(b)
+		path, end := setup()
 		var paths []*media.Path
 		var intakes []*media.Intake
 		var ports []string
