@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +36,12 @@ type stage struct {
 
 func open(t *testing.T, rules ...policy.Rule) *stage {
 	t.Helper()
+	return openWith(t, policy.Full, rules...)
+}
+
+// openWith is open with another default.
+func openWith(t *testing.T, byDefault policy.Mode, rules ...policy.Rule) *stage {
+	t.Helper()
 	st := &stage{t: t, dir: t.TempDir()}
 	s, err := store.Open(store.Options{Dir: st.dir})
 	if err != nil {
@@ -48,7 +53,7 @@ func open(t *testing.T, rules ...policy.Rule) *stage {
 		}
 	})
 	r, _, err := policy.New(policy.Site{CountryCode: "82", Start: "*1", Stop: "*2",
-		Default: policy.Rule{Pattern: "default", Mode: policy.Full, Origin: policy.Origin{File: "extensions.toml", Line: 1}}}, rules)
+		Default: policy.Rule{Pattern: "default", Mode: byDefault, Origin: policy.Origin{File: "extensions.toml", Line: 1}}}, rules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,142 +324,5 @@ func TestOffAnswersInactiveAndKeepsNothing(t *testing.T) {
 	}
 	if tapes, _ := filepath.Glob(filepath.Join(st.dir, "tapes", "*")); len(tapes) > 0 {
 		t.Errorf("tapes %v", tapes)
-	}
-}
-
-// Parties named late: a placeholder in the INVITE, the real ones in an UPDATE
-// before the 2 s are over, and after.
-func TestPartiesNamedLate(t *testing.T) {
-	for _, tc := range []struct {
-		policy  policy.Mode
-		named   time.Duration
-		kept    []byte // fills that must be whole in the file
-		gone    []byte // fills that must be nowhere
-		state   store.State
-		reply   bool // the SRC is told inactive
-		talkEnd time.Duration
-	}{
-		{policy.Full, 500 * time.Millisecond, []byte{0x71, 0x73}, nil, store.Sealed, false, 6 * time.Second},
-		{policy.Full, 5 * time.Second, []byte{0x71, 0x73}, nil, store.Sealed, false, 6 * time.Second},
-		{policy.Selective, 500 * time.Millisecond, []byte{0x75}, []byte{0x71, 0x73}, store.Sealed, false, 6 * time.Second},
-		{policy.Selective, 5 * time.Second, []byte{0x75}, []byte{0x71, 0x73}, store.Sealed, false, 6 * time.Second},
-		{policy.Off, 500 * time.Millisecond, nil, []byte{0x71, 0x73, 0x75}, store.NotRecorded, true, 6 * time.Second},
-		{policy.Off, 5 * time.Second, nil, []byte{0x71, 0x73, 0x75}, store.NotRecorded, true, 6 * time.Second},
-	} {
-		t.Run(fmt.Sprintf("%v/%v", tc.policy, tc.named), func(t *testing.T) {
-			st := open(t, rule("2001", tc.policy, 7))
-			st.invite(blankAOR)
-			st.talk(0, tc.named, 0x71)
-			reply := st.update(tc.named, ourAOR, otherAOR)
-			if reply.Redirect != tc.reply {
-				t.Errorf("redirect %v", reply.Redirect)
-			}
-			st.talk(tc.named, tc.talkEnd, 0x73)
-			if tc.policy == policy.Selective {
-				st.key(0, tc.talkEnd, '*')
-				st.key(0, tc.talkEnd+200*time.Millisecond, '1')
-			}
-			st.talk(tc.talkEnd+400*time.Millisecond, tc.talkEnd+time.Second, 0x75)
-			for _, fill := range tc.gone {
-				if st.onDisk(fill) {
-					t.Errorf("%#x on disk in clear while live", fill)
-				}
-			}
-			row := st.bye(tc.talkEnd + time.Second)
-			if row.State != tc.state || row.DecidedBy != "extensions.toml:7" {
-				t.Fatalf("state %s by %s, notes %q", row.State, row.DecidedBy, row.Notes)
-			}
-			var left []byte
-			if row.File != "" {
-				left, _ = st.channels(row)
-			}
-			for _, fill := range tc.kept {
-				if count(left, fill) == 0 {
-					t.Errorf("%#x is missing from the file", fill)
-				}
-			}
-			for _, fill := range tc.gone {
-				if count(left, fill) > 0 || st.onDisk(fill) {
-					t.Errorf("%#x was kept", fill)
-				}
-			}
-		})
-	}
-}
-
-func TestTransferDecidesAgain(t *testing.T) {
-	st := open(t, rule("2001", policy.Full, 3), rule("2003", policy.Off, 5))
-	st.invite(ourAOR, otherAOR)
-	st.talk(0, time.Second, 0x11)
-	if reply := st.update(time.Second, "sip:2003@example.org", otherAOR); !reply.Redirect || reply.Answer.Lines[0].Direction != sip.Inactive {
-		t.Errorf("full → off: %+v", reply)
-	}
-	st.talk(time.Second, 2*time.Second, 0x21)
-	if reply := st.update(2*time.Second, ourAOR, otherAOR); !reply.Redirect || reply.Answer.Lines[0].Direction != sip.RecvOnly {
-		t.Errorf("off → full: %+v", reply)
-	}
-	st.talk(2*time.Second, 3*time.Second, 0x31)
-	// A blind transfer to outside: nobody of ours is left.
-	st.update(3*time.Second, "sip:0105550199@example.org", otherAOR)
-	st.talk(3*time.Second, 4*time.Second, 0x41)
-	row := st.bye(4 * time.Second)
-	left, _ := st.channels(row)
-	if count(left, 0x11) != 8000 || count(left, 0x31) != 8000 || count(left, 0x21) > 0 || count(left, 0x41) > 0 {
-		t.Errorf("kept %d %d %d %d", count(left, 0x11), count(left, 0x21), count(left, 0x31), count(left, 0x41))
-	}
-	if st.onDisk(0x21) || st.onDisk(0x41) {
-		t.Error("audio of a period that is off was kept")
-	}
-	if n := len(row.Segments); n != 2 {
-		t.Errorf("segments %v", row.Segments)
-	}
-	if !slices.ContainsFunc(row.Decisions, func(d store.Decision) bool { return d.Policy == "off" }) {
-		t.Errorf("decisions %v", row.Decisions)
-	}
-}
-
-// The mark of one employee lasts while the parties stay, and is not the mark of
-// whoever the call is passed on to.
-func TestTheKeyIsTheEmployeesOwn(t *testing.T) {
-	st := open(t, rule("2001", policy.Selective, 3), rule("2004", policy.Selective, 6))
-	st.invite(ourAOR, otherAOR)
-	st.key(0, 0, '*')
-	st.key(0, 200*time.Millisecond, '1')
-	st.talk(400*time.Millisecond, time.Second, 0x11)
-	st.update(time.Second, ourAOR, otherAOR, "sip:0105550102@example.org") // a third joins
-	st.talk(time.Second, 2*time.Second, 0x13)
-	st.update(2*time.Second, "sip:2004@example.org", otherAOR)
-	st.talk(2*time.Second, 3*time.Second, 0x21)
-	st.key(0, 3*time.Second, '*')
-	st.key(0, 3200*time.Millisecond, '1')
-	st.talk(3400*time.Millisecond, 4*time.Second, 0x31)
-	row := st.bye(4 * time.Second)
-	left, _ := st.channels(row)
-	if count(left, 0x11) != 4800 || count(left, 0x13) != 8000 || count(left, 0x31) != 4800 {
-		t.Errorf("kept %d %d %d", count(left, 0x11), count(left, 0x13), count(left, 0x31))
-	}
-	if count(left, 0x21) > 0 || st.onDisk(0x21) {
-		t.Error("the call was recorded before the next employee pressed the key")
-	}
-	if len(row.Segments) != 2 {
-		t.Errorf("segments %v", row.Segments)
-	}
-}
-
-// Full to selective: the gate is shut until the key.
-func TestTransferFromFullToSelective(t *testing.T) {
-	st := open(t, rule("2001", policy.Full, 3), rule("2002", policy.Selective, 4))
-	st.invite(ourAOR, otherAOR)
-	st.talk(0, time.Second, 0x11)
-	if reply := st.update(time.Second, "sip:2002@example.org", otherAOR); reply.Redirect {
-		t.Error("the lines go on, and the SRC was told otherwise")
-	}
-	st.talk(time.Second, 2*time.Second, 0x21)
-	st.update(2*time.Second, ourAOR, otherAOR)
-	st.talk(2*time.Second, 3*time.Second, 0x31)
-	row := st.bye(3 * time.Second)
-	left, _ := st.channels(row)
-	if count(left, 0x11) != 8000 || count(left, 0x21) != 0 || st.onDisk(0x21) || count(left, 0x31) != 8000 {
-		t.Errorf("kept %d %d %d", count(left, 0x11), count(left, 0x21), count(left, 0x31))
 	}
 }
