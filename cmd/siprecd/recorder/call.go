@@ -40,6 +40,7 @@ type Reply struct {
 	Redirect bool   // tell the SRC our new directions: Answer holds them
 
 	Ended []store.Row // recordings that ended while the RS goes on, to be sealed
+	Begun bool        // another one has begun since
 }
 
 // Call is one recording from the INVITE to the BYE, as a machine: every input
@@ -58,6 +59,7 @@ type Call struct {
 	tape     atomic.Pointer[store.Tape] // nil: nothing is kept
 
 	lines       []line
+	told        []sip.Direction // of each line, what the SRC knows
 	view        rsmeta.View
 	decision    policy.Decision
 	undecided   bool // nobody known is ours yet: packets are held
@@ -187,15 +189,17 @@ func (c *Call) Offer(o *sip.Offer) Reply {
 	for _, n := range o.Notes {
 		c.note("%s", n)
 	}
-	before := c.presence()
+	before, sent, id := c.presence(), c.sent(), c.id
 	reply := Reply{}
 	if o.Media != nil || o.WantOffer {
 		if code, reason := c.negotiate(o); code != 0 {
 			return Reply{Reject: code, Reason: reason}
 		}
 	}
-	reply.Snapshot = c.metadata(o)
-	reply.Ended = c.turn(o)
+	var unreadable bool
+	reply.Snapshot, unreadable = c.metadata(o)
+	reply.Ended = c.turn(o, unreadable, sent)
+	reply.Begun = c.id != id
 	switch {
 	case c.of.between:
 		c.describe(o.At)
@@ -203,7 +207,7 @@ func (c *Call) Offer(o *sip.Offer) Reply {
 		// Everyone leaves; there is nothing to decide and nobody to ask.
 		reply.Snapshot = ""
 	case c.undecided, !slices.Equal(before, c.presence()):
-		reply.Redirect = c.decide(o.At)
+		c.decide(o.At)
 	default:
 		c.describe(o.At)
 	}
@@ -214,10 +218,8 @@ func (c *Call) Offer(o *sip.Offer) Reply {
 	c.press(o)
 	c.save(o.At)
 	reply.Answer = c.answer()
-	if o.Media != nil || o.WantOffer {
-		// This very answer already carries the new directions.
-		reply.Redirect = false
-	}
+	// An answer of its own carries new directions already.
+	reply.Redirect = c.tell(reply.Answer) && o.Media == nil && !o.WantOffer && o.Method != "BYE"
 	return reply
 }
 
@@ -226,12 +228,16 @@ func (c *Call) Tick(at time.Time) Reply {
 	if d := c.Deadline(); d.IsZero() || at.Before(d) {
 		return Reply{}
 	}
-	if !c.undecided {
-		return Reply{Answer: c.answer(), Ended: c.rest()}
+	reply := Reply{}
+	if c.undecided {
+		c.expire(c.deadline)
+		c.save(at)
+	} else {
+		reply.Ended = c.rest()
 	}
-	redirect := c.expire(c.deadline)
-	c.save(at)
-	return Reply{Answer: c.answer(), Redirect: redirect}
+	reply.Answer = c.answer()
+	reply.Redirect = c.tell(reply.Answer)
+	return reply
 }
 
 // document is metadata as it came: its type, a zero byte, its body.
@@ -257,9 +263,9 @@ func (c *Call) keep(d document) {
 	}
 }
 
-// metadata applies the documents of an offer and returns the reason to ask for
-// a snapshot, if there is one.
-func (c *Call) metadata(o *sip.Offer) (snapshot string) {
+// metadata applies the documents of an offer. It returns the reason to ask for
+// a snapshot, if there is one, and whether a document could not be read.
+func (c *Call) metadata(o *sip.Offer) (snapshot string, unreadable bool) {
 	for _, m := range o.Metadata {
 		c.keep(newDocument(o.At, m))
 		doc, notes, err := rsmeta.Parse(m.Body, c.source.Location)
@@ -268,6 +274,7 @@ func (c *Call) metadata(o *sip.Offer) (snapshot string) {
 		}
 		if err != nil {
 			c.note("metadata not understood (%v): the audio is kept, the parties are not known from it", err)
+			unreadable = true
 			continue
 		}
 		c.understood = c.understood || len(notes) == 0 || len(doc.Participants)+len(doc.Sessions) > 0
@@ -280,7 +287,7 @@ func (c *Call) metadata(o *sip.Offer) (snapshot string) {
 			c.note("metadata: partial document without a base, a snapshot was asked for")
 		}
 	}
-	return snapshot
+	return snapshot, unreadable
 }
 
 // press takes the keys of a SIP INFO. The RS is our side's recording and INFO

@@ -11,8 +11,8 @@ import (
 )
 
 // decide takes the decision for the parties as they are now, for the first
-// time or again. It reports whether the SRC must be told new directions.
-func (c *Call) decide(at time.Time) (redirect bool) {
+// time or again.
+func (c *Call) decide(at time.Time) {
 	d := c.settings.Rules.Decide(c.facts())
 	if !d.Known && c.undecided {
 		if c.deadline.IsZero() {
@@ -20,11 +20,11 @@ func (c *Call) decide(at time.Time) (redirect bool) {
 			c.ports.Hold(true)
 		}
 		c.describe(at)
-		return false
+		return
 	}
 	if !d.Known && c.provisional {
 		c.describe(at)
-		return false
+		return
 	}
 	was, first := c.decision, c.undecided
 	wasProvisional := c.provisional
@@ -36,7 +36,6 @@ func (c *Call) decide(at time.Time) (redirect bool) {
 	case first:
 		c.begin(at, false)
 		c.ports.Hold(false)
-		return d.Mode == policy.Off
 	case wasProvisional:
 		c.named(at, was)
 	case d.Mode != was.Mode, c.another(was):
@@ -44,7 +43,6 @@ func (c *Call) decide(at time.Time) (redirect bool) {
 	default:
 		c.describe(at)
 	}
-	return (was.Mode == policy.Off) != (d.Mode == policy.Off)
 }
 
 // another reports whether selective recording passed from one employee to
@@ -55,7 +53,7 @@ func (c *Call) another(was policy.Decision) bool {
 
 // expire applies the default when nobody was named in time, on a provisional
 // tape.
-func (c *Call) expire(at time.Time) (redirect bool) {
+func (c *Call) expire(at time.Time) {
 	d := c.settings.Rules.Decide(c.facts())
 	c.undecided, c.provisional = false, true
 	c.adopt(at, d, true)
@@ -67,7 +65,6 @@ func (c *Call) expire(at time.Time) (redirect bool) {
 	}
 	c.begin(at, true)
 	c.ports.Hold(false)
-	return d.Mode == policy.Off
 }
 
 // adopt makes d the call's decision and enters it in the row; with headline it

@@ -166,9 +166,11 @@ func (c *Call) propose() (code int, reason string) {
 	return 0, ""
 }
 
-// wants reports whether line l is to be received as things stand.
+// wants reports whether line l is to be received as things stand. Between two
+// calls it is, so that the next one finds it ready; the gate keeps nothing.
 func (c *Call) wants(l *line) bool {
-	if len(l.codecs) == 0 || (!c.undecided && c.decision.Mode == policy.Off) {
+	off := !c.undecided && !c.of.between && c.of.idle.IsZero() && c.decision.Mode == policy.Off
+	if len(l.codecs) == 0 || off {
 		return false
 	}
 	return l.offered.Direction == sip.SendOnly || l.offered.Direction == sip.SendRecv
@@ -188,6 +190,17 @@ func (c *Call) answer() sip.Answer {
 		a.Lines = append(a.Lines, al)
 	}
 	return a
+}
+
+// tell reports whether a says anything new about directions.
+func (c *Call) tell(a sip.Answer) bool {
+	var now []sip.Direction
+	for _, l := range a.Lines {
+		now = append(now, l.Direction)
+	}
+	changed := !slices.Equal(now, c.told)
+	c.told = now
+	return changed
 }
 
 func (c *Call) labels() []string {

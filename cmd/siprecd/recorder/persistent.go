@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"siprecd/media"
 	"siprecd/sip"
 	"siprecd/sip/rsmeta"
 	"siprecd/store"
@@ -21,6 +22,7 @@ type course struct {
 	groups   []string
 	idle     time.Time // the last of them ended then; zero: one goes on, or none was ever named
 	between  bool      // there is no recording until the next CS
+	waits    bool      // no CS was named at first, and lines may be sent all the same
 }
 
 func (o *course) deadline() time.Time {
@@ -51,14 +53,19 @@ func (o *course) continues(current []rsmeta.Session) bool {
 	})
 }
 
-// turn looks at what the offer's metadata made of the CSs. It returns the
-// recording that ended by it; another may have begun.
-func (c *Call) turn(o *sip.Offer) (ended []store.Row) {
+// turn looks at what the offer made of the CSs: its metadata, which may have
+// been unreadable, and its lines, which may have been sent before it already.
+// It returns the recording that ended by it; another may have begun.
+func (c *Call) turn(o *sip.Offer, unreadable, sent bool) (ended []store.Row) {
 	current := c.view.Current()
 	switch {
 	case o.Method == "BYE":
 		return nil
 	case len(current) > 0 && c.of.between:
+		c.next(o)
+	case len(current) > 0 && c.waited():
+		c.note("the session was open and nothing was sent: it waited for a call")
+		ended = []store.Row{c.cut(o.At)}
 		c.next(o)
 	case len(current) > 0 && !c.of.continues(current):
 		at := o.At
@@ -69,13 +76,18 @@ func (c *Call) turn(o *sip.Offer) (ended []store.Row) {
 		c.next(o)
 	case len(current) == 0 && len(c.of.sessions) > 0 && c.of.idle.IsZero():
 		c.of.idle = o.At
+	case len(current) == 0 && c.opensEmpty(o) && c.sent():
+		c.of.waits = true
 	case len(current) == 0 && c.opensEmpty(o):
 		c.r.leave(c)
 		c.undecided, c.of.between = false, true
-	case len(current) == 0 && c.of.between && o.Media != nil && c.sent():
+	case len(current) == 0 && c.of.between && c.sent() && (unreadable || !sent):
 		// Media without a CS is a call all the same.
 		c.next(o)
 		c.note("media began on a persistent session that names no call: taken as one")
+	}
+	if len(current) > 1 {
+		c.note("%d communication sessions at once in one recording session: they are one recording", len(current))
 	}
 	if len(current) > 0 {
 		c.of.follow(current)
@@ -84,11 +96,18 @@ func (c *Call) turn(o *sip.Offer) (ended []store.Row) {
 	return ended
 }
 
-// opensEmpty reports whether an INVITE opens a persistent RS: metadata that is
-// understood and says that there is no CS, and no line that sends.
+// waited reports whether the recording is of an RS that waited for its first CS
+// with lines that could have been sent, and were not.
+func (c *Call) waited() bool {
+	return c.of.waits && !c.undecided && len(c.of.sessions) == 0 &&
+		!slices.ContainsFunc(c.path.Counts(), func(n media.LineCounts) bool { return n.Received > 0 })
+}
+
+// opensEmpty reports whether an INVITE opens a persistent RS: its metadata is
+// understood and says that there is no CS.
 func (c *Call) opensEmpty(o *sip.Offer) bool {
 	return c.undecided && c.understood && len(c.of.sessions) == 0 && len(o.Metadata) > 0 && o.Media != nil &&
-		len(c.view.Parties()) == 0 && !c.sent()
+		len(c.view.Parties()) == 0
 }
 
 // sent reports whether the SRC sends any line that we take.

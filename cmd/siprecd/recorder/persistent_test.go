@@ -190,3 +190,113 @@ func TestMediaWithoutASessionIsACall(t *testing.T) {
 		t.Errorf("a session without a call left %+v", row)
 	}
 }
+
+// An RS whose lines stay as they are while calls come and go by metadata alone:
+// each begins when its metadata comes, whatever the one before it was decided.
+func TestCallsComeAndGoByMetadataAlone(t *testing.T) {
+	st := open(t, rule("2001", policy.Full, 3), rule("2003", policy.Off, 5))
+	st.offered("rs-1", twoLines(empty))
+	st.sealed(st.call.Tick(callStart.Add(2 * time.Second)))
+	call := func(at time.Duration, cs, ours string) Reply {
+		o := st.session(at, cs, "", otherAOR, false)
+		o.Metadata[0].Body = []byte(strings.ReplaceAll(string(o.Metadata[0].Body), "2001", ours))
+		return st.give(o)
+	}
+	over := func(at time.Duration, cs string) Reply {
+		reply := st.give(st.session(at, cs, "", "", true))
+		rest := st.call.Tick(callStart.Add(at + idleAtMost))
+		st.sealed(rest)
+		if len(rest.Ended) != 1 || rest.Redirect {
+			t.Errorf("%s is over: %+v", cs, rest)
+		}
+		return reply
+	}
+	if reply := call(time.Hour, "cs-1", "2001"); reply.Redirect || !reply.Begun || len(reply.Ended) != 1 {
+		t.Errorf("first call: %+v", reply)
+	}
+	st.talk(time.Hour, time.Hour+2*time.Second, 0x11)
+	if reply := over(time.Hour+2*time.Second, "cs-1"); reply.Redirect {
+		t.Error("the lines go on, and the SRC was told otherwise")
+	}
+	if reply := call(2*time.Hour, "cs-2", "2003"); !reply.Redirect || reply.Answer.Lines[0].Direction != sip.Inactive {
+		t.Errorf("a call that is off: %+v", reply)
+	}
+	st.talk(2*time.Hour, 2*time.Hour+time.Second, 0x21)
+	if reply := over(2*time.Hour+time.Second, "cs-2"); !reply.Redirect || reply.Answer.Lines[0].Direction != sip.RecvOnly {
+		t.Errorf("the lines are not ready for the next call: %+v", reply)
+	}
+	// A refresh of the session begins nothing.
+	refresh := twoLines()
+	refresh.At = callStart.Add(150 * time.Minute)
+	if reply := st.give(refresh); reply.Begun || reply.Answer.Lines[0].Direction != sip.RecvOnly {
+		t.Errorf("refresh: %+v", reply)
+	}
+	call(3*time.Hour, "cs-3", "2001")
+	st.talk(3*time.Hour, 3*time.Hour+time.Second, 0x31)
+	st.bye(3*time.Hour + time.Second)
+
+	rows := st.rows()
+	if len(rows) != 4 || rows[0].State != store.NotRecorded || !noted(rows[0], "waited") || rows[2].State != store.NotRecorded {
+		t.Fatalf("rows %+v", rows)
+	}
+	for i, want := range map[int]struct {
+		start  time.Duration
+		length float64
+		fill   byte
+	}{1: {time.Hour, 2, 0x11}, 3: {3 * time.Hour, 1, 0x31}} {
+		left, _ := st.channels(rows[i])
+		if n := int(want.length * 8000); rows[i].Start.Sub(callStart) != want.start || len(left) != n || count(left, want.fill) != n {
+			t.Errorf("recording %d from %v: %d samples", i, rows[i].Start, len(left))
+		}
+	}
+	if st.onDisk(0x21) {
+		t.Error("a call that is off was kept")
+	}
+}
+
+// Metadata that nobody can read begins a call too: no audio is lost by it.
+func TestUnreadableMetadataOnAPersistentSessionIsACall(t *testing.T) {
+	st := open(t, rule("2001", policy.Full, 3))
+	st.offered("rs-1", twoLines(empty))
+	st.give(st.session(time.Second, "cs-1", "", otherAOR, false))
+	st.give(st.session(2*time.Second, "cs-1", "", "", true))
+	st.sealed(st.call.Tick(callStart.Add(10 * time.Second)))
+	broken := st.session(20*time.Second, "cs-2", "", otherAOR, false)
+	broken.Metadata[0].Body = []byte("<recording")
+	if reply := st.give(broken); !reply.Begun {
+		t.Errorf("reply %+v", reply)
+	}
+	st.talk(20*time.Second, 23*time.Second, 0x11)
+	row := st.bye(23 * time.Second)
+	left, right := st.channels(row)
+	if n := count(left, 0x11) + count(right, 0x11); n != 24000 || row.Duration != 3 {
+		t.Errorf("%d samples, %.1f s, %q", n, row.Duration, row.Notes)
+	}
+}
+
+// Two CSs at once in one RS: one recording with everything on it, and it says so.
+func TestTwoSessionsAtOnceAreOneRecording(t *testing.T) {
+	st := open(t, rule("2001", policy.Full, 3))
+	first := st.session(0, "cs-1", "", otherAOR, false)
+	first.Method, first.Media = "INVITE", twoLines().Media
+	st.offered("rs-1", first)
+	st.talk(0, time.Second, 0x11)
+	second := st.session(time.Second, "cs-2", "", "sip:0105550102@example.org", false)
+	second.Metadata[0].Body = []byte(strings.ReplaceAll(string(second.Metadata[0].Body), "<datamode>complete", "<datamode>partial"))
+	if reply := st.give(second); len(reply.Ended) != 0 {
+		t.Error("the first one was ended by the second")
+	}
+	st.talk(time.Second, 2*time.Second, 0x21)
+	st.give(st.session(2*time.Second, "cs-1", "", "", true))
+	st.talk(2*time.Second, 3*time.Second, 0x31)
+	row := st.bye(3 * time.Second)
+	left, _ := st.channels(row)
+	for _, fill := range []byte{0x11, 0x21, 0x31} {
+		if n := count(left, fill); n != 8000 {
+			t.Errorf("%d samples of %#x", n, fill)
+		}
+	}
+	if !slices.Equal(row.Sessions, []string{"cs-1", "cs-2"}) || !noted(row, "2 communication sessions at once") {
+		t.Errorf("sessions %v, notes %q", row.Sessions, row.Notes)
+	}
+}

@@ -63,6 +63,9 @@ func (r *Recorder) ServeSession(ctx context.Context, s *sip.Session) error {
 		for _, row := range reply.Ended {
 			r.hand(log, row)
 		}
+		if reply.Begun {
+			r.enrol(c)
+		}
 		if reply.Redirect {
 			asked.Go(func() { c.ask(s.Redirect(asking, reply.Answer), "re-INVITE") })
 		}
@@ -120,6 +123,12 @@ func (r *Recorder) answered(log *slog.Logger, c *Call, reply Reply) {
 	}
 	row := c.Row()
 	log.Info("session answered", "lines", len(row.Streams), "policy", row.Policy, "decided_by", row.DecidedBy)
+	r.enrol(c)
+}
+
+// enrol has the catalogue know of a recording that has begun.
+func (r *Recorder) enrol(c *Call) {
+	row := c.Row()
 	if err := r.Store.Catalog.Put(context.Background(), &row); err != nil {
 		c.note("catalogue: %v", err)
 	}
