@@ -71,6 +71,19 @@ func splitHostPort(s string) (host string, port int) {
 	return strings.TrimSpace(host), port
 }
 
+// bareIPv6 reports whether a SIP URI's host is an IPv6 address without
+// brackets, so that nobody knows where it ends and a port begins.
+func bareIPv6(uri string) bool {
+	scheme, rest, _ := strings.Cut(uri, ":")
+	if !strings.EqualFold(scheme, "sip") && !strings.EqualFold(scheme, "sips") {
+		return false
+	}
+	rest, _, _ = strings.Cut(rest, "?")
+	rest = rest[strings.LastIndexByte(rest, '@')+1:]
+	rest, _, _ = strings.Cut(rest, ";")
+	return !strings.HasPrefix(rest, "[") && strings.Count(rest, ":") > 1
+}
+
 func portNumber(s string) int {
 	n, err := strconv.ParseUint(strings.TrimSpace(s), 10, 16)
 	if err != nil || n == 0 {

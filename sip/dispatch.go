@@ -187,11 +187,33 @@ func (s *serverState) invite(tx *serverTx) {
 	if d := tx.flow.source.Digest; d != nil && !s.authentic(tx, d) {
 		return
 	}
+	if status := s.takeover(tx.req); status != 0 {
+		s.reply(tx, tx.response(status, ""))
+		return
+	}
 	if !s.recording(tx) {
 		s.reply(tx, tx.response(403, "Not a recording session"))
 		return
 	}
 	s.open(tx)
+}
+
+// takeover is the status for an INVITE that wants the place of another dialog,
+// or to join it (RFC 3891 section 3, RFC 3911 section 4): 481 when there is
+// none, 603 when there is, for no RS gives way to another. 0: it wants neither.
+func (s *serverState) takeover(m *Message) int {
+	for _, name := range []string{"Replaces", "Join"} {
+		if !m.has(name) {
+			continue
+		}
+		callID, rest, _ := strings.Cut(m.header(name), ";")
+		tags := parseParams(rest)
+		if s.find(dialogKey{strings.TrimSpace(callID), tags["to-tag"], tags["from-tag"]}) == nil {
+			return 481
+		}
+		return 603
+	}
+	return 0
 }
 
 // recording classifies an INVITE (RFC 7866 section 6.2). A source we were told

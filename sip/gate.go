@@ -284,6 +284,9 @@ func (m *Message) check() error {
 	if v, ok := parseVia(vias[0]); !ok || v.port < 0 {
 		return refuse(400, "the top Via cannot be read")
 	}
+	if m.Request && bareIPv6(m.RequestURI) {
+		return refuse(400, "an IPv6 address without brackets in the Request-URI") // RFC 5118 section 4.1
+	}
 	if hops := m.header("Max-Forwards"); hops != "" {
 		if _, err := strconv.ParseUint(hops, 10, 32); err != nil {
 			return refuse(400, "Max-Forwards is not a number")

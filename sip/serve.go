@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,8 +29,7 @@ type serverState struct {
 	closed    bool
 	table     *txTable
 	dialogs   map[dialogKey]*Session
-	streams   map[*stream]netip.Addr
-	perPeer   map[netip.Addr]int
+	streams   connections
 	heard     map[string]*SourceStats
 	nonces    nonceBook
 	stopClock chan struct{}
@@ -52,8 +50,8 @@ func (srv *Server) Start() error {
 	}
 	s := &serverState{
 		Server: srv, log: srv.Log, kill: make(chan struct{}), wake: make(chan struct{}, 1),
-		table: newTxTable(), dialogs: map[dialogKey]*Session{}, streams: map[*stream]netip.Addr{},
-		perPeer: map[netip.Addr]int{}, heard: map[string]*SourceStats{}, stopClock: make(chan struct{}),
+		table: newTxTable(), dialogs: map[dialogKey]*Session{}, streams: newConnections(),
+		heard: map[string]*SourceStats{}, stopClock: make(chan struct{}),
 		nonces: nonceBook{},
 	}
 	if s.log == nil {
@@ -125,7 +123,7 @@ func (srv *Server) Close(ctx context.Context) error {
 	for _, c := range s.closers {
 		c()
 	}
-	for c := range s.streams {
+	for c := range s.streams.of {
 		c.close()
 	}
 	close(s.stopClock)
@@ -228,92 +226,6 @@ func (s *serverState) acceptStreams(ln net.Listener, l Listener) {
 			conf.MinVersion = max(conf.MinVersion, tls.VersionTLS12)
 			conn = tls.Server(conn, conf)
 		}
-		s.adopt(&stream{conn: conn}, l.Network)
+		s.adopt(&stream{conn: conn, begun: time.Now()}, l.Network)
 	}
-}
-
-// adopt serves a connection, ours or theirs, in a goroutine of its own.
-func (s *serverState) adopt(c *stream, network string) bool {
-	peer := addrPort(c.conn.RemoteAddr())
-	s.mu.Lock()
-	if s.closed && len(s.dialogs) == 0 || len(s.streams) >= maxStreams || s.perPeer[peer.Addr()] >= perPeer {
-		s.mu.Unlock()
-		c.conn.Close()
-		return false
-	}
-	s.streams[c] = peer.Addr()
-	s.perPeer[peer.Addr()]++
-	s.readers.Add(1)
-	s.mu.Unlock()
-	go func() {
-		defer s.readers.Done()
-		s.serveStream(c, network, peer)
-		c.close()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.streams, c)
-		if s.perPeer[peer.Addr()]--; s.perPeer[peer.Addr()] == 0 {
-			delete(s.perPeer, peer.Addr())
-		}
-	}()
-	return true
-}
-
-func (s *serverState) serveStream(c *stream, network string, peer netip.AddrPort) {
-	if t, ok := c.conn.(*tls.Conn); ok {
-		ctx, cancel := context.WithTimeout(s.ctx, firstLine)
-		err := t.HandshakeContext(ctx)
-		cancel()
-		if err != nil {
-			s.log.Debug("TLS handshake", "peer", peer.Addr(), "err", err)
-			return
-		}
-	}
-	names := certificate(c.conn)
-	err := readStream(c, func(m *Message, err error) bool {
-		source, ok := vouched(s.admit(peer.Addr()), names)
-		if !ok {
-			return false
-		}
-		s.take(&flow{
-			network: network, local: addrPort(c.conn.LocalAddr()), remote: peer,
-			source: source, stream: c, dialer: s.dial,
-		}, m, err)
-		return err == nil || !fatal(err)
-	})
-	if err != nil {
-		s.log.Debug("connection ended", "peer", peer.Addr(), "err", err)
-	}
-}
-
-// fatal: after it nobody knows where the next message begins.
-func fatal(err error) bool { return gateStatus(err) != 505 }
-
-// dial opens a connection to an SRC whose own is gone.
-func (s *serverState) dial(network string, to netip.AddrPort) (*stream, error) {
-	d := net.Dialer{Timeout: dialWait}
-	conn, err := d.DialContext(s.ctx, "tcp", to.String())
-	if err != nil {
-		return nil, err
-	}
-	if network == "tls" {
-		conn = tls.Client(conn, s.clientTLS(to.Addr().String()))
-	}
-	c := &stream{conn: conn}
-	if !s.adopt(c, network) {
-		return nil, errors.New("sip: too many connections")
-	}
-	return c, nil
-}
-
-func (s *serverState) clientTLS(name string) *tls.Config {
-	conf := &tls.Config{ServerName: name, MinVersion: tls.VersionTLS12}
-	for _, l := range s.Listen {
-		if l.TLS != nil {
-			conf.Certificates, conf.GetClientCertificate = l.TLS.Certificates, nil
-			conf.RootCAs = l.TLS.ClientCAs
-			break
-		}
-	}
-	return conf
 }

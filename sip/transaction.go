@@ -16,6 +16,11 @@ const (
 	// unanswered is when a request that nobody answered is forgotten, so that
 	// nothing stays for ever.
 	unanswered = 10 * time.Minute
+
+	// maxKept is how many transactions the table holds before it forgets at once
+	// what it answered outside any dialog: a repetition is then answered anew, as
+	// a stateless server would (RFC 3261 section 8.2.7).
+	maxKept = 2048
 )
 
 // serverTx is one request from an SRC and what it was answered
@@ -99,6 +104,10 @@ func (t *txTable) answered(now time.Time, tx *serverTx, status int, wire []byte)
 		return
 	}
 	invite := tx.req.Method == "INVITE"
+	if len(t.byKey) > maxKept && tx.req.ToTag == "" && (status >= 300 || !invite) {
+		t.forget(tx)
+		return
+	}
 	tx.expire = now.Add(timeout)
 	if !invite && tx.flow.stream != nil {
 		tx.expire = now // timer J is zero where nothing is repeated

@@ -79,9 +79,11 @@ const (
 // stream is one TCP or TLS connection. Its reader is the only one to read;
 // writes are serialised by mu.
 type stream struct {
-	conn net.Conn
-	gone atomic.Bool
-	mu   sync.Mutex // guards writing to conn
+	conn  net.Conn
+	begun time.Time
+	heard atomic.Bool // a whole message came, or we opened it
+	gone  atomic.Bool
+	mu    sync.Mutex // guards writing to conn
 }
 
 func (c *stream) write(wire []byte) error {
@@ -104,10 +106,11 @@ func (c *stream) close() {
 // rules or is too slow. take handles one message; false ends the connection.
 func readStream(c *stream, take func(m *Message, err error) bool) error {
 	buf := make([]byte, 0, 8<<10)
-	heard := false
 	var breaks int
 	var window, began time.Time
-	c.conn.SetReadDeadline(time.Now().Add(firstLine))
+	if !c.heard.Load() {
+		c.conn.SetReadDeadline(time.Now().Add(firstLine))
+	}
 	for {
 		if len(buf) == cap(buf) {
 			buf = append(buf, 0)[:len(buf)]
@@ -140,7 +143,7 @@ func readStream(c *stream, take func(m *Message, err error) bool) error {
 			if !take(m, err) {
 				return err
 			}
-			heard = true
+			c.heard.Store(true)
 			buf = append(buf[:0], buf[skip+used:]...)
 			began = time.Time{}
 		}
@@ -151,7 +154,7 @@ func readStream(c *stream, take func(m *Message, err error) bool) error {
 		case len(buf) > 0 && began.IsZero():
 			began = now
 			c.conn.SetReadDeadline(now.Add(wholeMessage))
-		case len(buf) == 0 && heard:
+		case len(buf) == 0 && c.heard.Load():
 			began = time.Time{}
 			c.conn.SetReadDeadline(time.Time{})
 		}
