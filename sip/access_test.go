@@ -63,6 +63,10 @@ func (a *authority) issue(t *testing.T, name string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
+func (a *authority) serverConfig(t *testing.T) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{a.issue(t, "srs.example")}}
+}
+
 func TestJ01_TLS(t *testing.T) {
 	ca := newAuthority(t)
 	s := listen(t, "tls", func(s *served) {

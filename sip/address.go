@@ -104,7 +104,11 @@ func unescape(s string) string {
 func parseAddress(s string) Address {
 	s = strings.TrimSpace(s)
 	var a Address
-	if open := indexOutside(s, '<'); open >= 0 {
+	open := indexOutside(s, '<')
+	if open < 0 && strings.HasPrefix(s, `"`) {
+		open = strings.LastIndexByte(s, '<') // the quote is never closed
+	}
+	if open >= 0 {
 		a.Display = unquote(strings.TrimSpace(s[:open]))
 		s = s[open+1:]
 		target, rest, ok := strings.Cut(s, ">")

@@ -130,15 +130,12 @@ func (s *serverState) serveStream(c *stream, network string, peer netip.AddrPort
 			network: network, local: addrPort(c.conn.LocalAddr()), remote: peer,
 			source: source, stream: c, dialer: s.dial,
 		}, m, err)
-		return err == nil || !fatal(err)
+		return !frameLost(err)
 	})
 	if err != nil {
 		s.log.Debug("connection ended", "peer", peer.Addr(), "err", err)
 	}
 }
-
-// fatal: after it nobody knows where the next message begins.
-func fatal(err error) bool { return gateStatus(err) != 505 }
 
 // dial gives a connection to an SRC whose own is gone; several dialogs that
 // lost the same one share the new one.

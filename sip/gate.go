@@ -20,16 +20,21 @@ const (
 )
 
 // gateError is a message the gate refused. Its status is what a request is
-// answered with; m, when not nil, holds what was read before.
+// answered with.
 type gateError struct {
 	status int
 	reason string
+	lost   bool // nobody knows where it ends, and the next one begins
 }
 
 func (e *gateError) Error() string { return e.reason }
 
 func refuse(status int, format string, args ...any) error {
-	return &gateError{status, fmt.Sprintf(format, args...)}
+	return &gateError{status: status, reason: fmt.Sprintf(format, args...)}
+}
+
+func lose(status int, format string, args ...any) error {
+	return &gateError{status, fmt.Sprintf(format, args...), true}
 }
 
 // ParseMessage reads one message from the beginning of raw, as the server would
@@ -49,28 +54,26 @@ func ParseMessage(raw []byte, datagram bool) (m *Message, n int, err error) {
 func readMessage(raw []byte, datagram bool) (*Message, int, error) {
 	start := leadingBreaks(raw)
 	head, n := headEnd(raw[start:])
-	if n < 0 {
-		switch {
-		case len(raw)-start > maxHead:
-			return nil, len(raw), refuse(513, "headers of more than %d bytes", maxHead)
-		case datagram:
-			return nil, len(raw), refuse(400, "no empty line after the headers")
-		}
+	switch {
+	case len(head) > maxHead || n < 0 && len(raw)-start > maxHead:
+		return nil, len(raw), lose(513, "headers of more than %d bytes", maxHead)
+	case n < 0 && datagram:
+		return nil, len(raw), lose(400, "no empty line after the headers")
+	case n < 0:
 		return nil, start, io.ErrUnexpectedEOF
 	}
 	n += start
-	if len(head) > maxHead {
-		return nil, len(raw), refuse(513, "headers of more than %d bytes", maxHead)
-	}
-	m, err := readHead(head)
-	if err != nil {
+	m, wrong := readHead(head)
+	size, err := m.readBody(raw[n:], datagram)
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return m, n, err
+	case err != nil:
 		return m, len(raw), err
+	case wrong == nil:
+		wrong = m.check()
 	}
-	end, err := m.readBody(raw[n:], datagram)
-	if err != nil {
-		return m, len(raw), err
-	}
-	return m, n + end, m.check()
+	return m, n + size, wrong
 }
 
 func leadingBreaks(raw []byte) int {
@@ -99,10 +102,17 @@ func headEnd(raw []byte) (head []byte, n int) {
 	}
 }
 
+// readHead reads start line and headers. What is wrong with one line does not
+// keep the others from being read: the refusal is built on them.
 func readHead(head []byte) (*Message, error) {
 	m := &Message{}
+	var wrong error
+	blame := func(err error) {
+		if wrong == nil {
+			wrong = err
+		}
+	}
 	bareLF := false
-	var startErr error
 	for first := true; len(head) > 0; first = false {
 		i := bytes.IndexByte(head, '\n')
 		line := head[:i]
@@ -112,38 +122,47 @@ func readHead(head []byte) (*Message, error) {
 		} else {
 			bareLF = true
 		}
+		text := string(line)
 		if c, found := strayControl(line); found {
-			return m, refuse(400, "control character 0x%02x in a header", c)
+			blame(refuse(400, "control character 0x%02x in a header", c))
+			text = plainText(text)
 		}
-		switch {
-		case first:
-			// A wrong version is still answered, so the headers are read as well.
-			if startErr = m.readStartLine(string(line)); startErr != nil && !m.Request {
-				return m, startErr
-			}
-		case line[0] == ' ' || line[0] == '\t':
-			if len(m.headers) == 0 {
-				return m, refuse(400, "the first header is a continuation")
-			}
-			h := &m.headers[len(m.headers)-1]
-			h.value = strings.TrimSpace(h.value + " " + strings.TrimSpace(string(line)))
-		default:
-			name, value, ok := strings.Cut(string(line), ":")
-			name = strings.TrimRight(name, " \t")
-			if !ok || !isToken(name) {
-				return m, refuse(400, "a header line is not name: value")
-			}
-			if len(m.headers) == maxHeaders {
-				return m, refuse(400, "more than %d headers", maxHeaders)
-			}
-			m.add(longName(name), strings.TrimSpace(value))
+		if first {
+			blame(m.readStartLine(text))
+			continue
+		}
+		blame(m.readHeader(text))
+		if len(m.headers) > maxHeaders {
+			break
 		}
 	}
 	if bareLF {
 		m.notes = append(m.notes, "SIP header lines end in LF alone; read as CRLF")
 	}
 	m.identify()
-	return m, startErr
+	return m, wrong
+}
+
+// readHeader takes one header line, or what continues the one before.
+func (m *Message) readHeader(line string) error {
+	if line[0] == ' ' || line[0] == '\t' {
+		if len(m.headers) == 0 {
+			return refuse(400, "the first header is a continuation")
+		}
+		h := &m.headers[len(m.headers)-1]
+		h.value = strings.TrimSpace(h.value + " " + strings.TrimSpace(line))
+		return nil
+	}
+	name, value, ok := strings.Cut(line, ":")
+	name = strings.TrimRight(name, " \t")
+	if !ok || !isToken(name) {
+		return refuse(400, "a header line is not name: value")
+	}
+	m.add(longName(name), strings.TrimSpace(value))
+	if len(m.headers) > maxHeaders {
+		return refuse(400, "more than %d headers", maxHeaders)
+	}
+	return nil
 }
 
 // strayControl finds a control character that no backslash escapes, as one in a
@@ -213,20 +232,23 @@ func (m *Message) identify() {
 
 // readBody takes the body from after the empty line and returns its length.
 func (m *Message) readBody(rest []byte, datagram bool) (int, error) {
-	stated := m.header("Content-Length")
+	stated, ok := m.only("Content-Length")
+	if !ok {
+		return 0, lose(400, "two Content-Length headers")
+	}
 	if stated == "" {
 		if !datagram {
-			return 0, refuse(400, "no Content-Length on a stream")
+			return 0, lose(400, "no Content-Length on a stream")
 		}
 		m.Body = bytes.Clone(rest)
 		return len(rest), nil
 	}
 	size, err := strconv.ParseUint(stated, 10, 32)
 	if err != nil {
-		return 0, refuse(400, "Content-Length is not a number")
+		return 0, lose(400, "Content-Length is not a number")
 	}
 	if size > maxBody {
-		return 0, refuse(513, "a body of more than %d bytes", maxBody)
+		return 0, lose(513, "a body of more than %d bytes", maxBody)
 	}
 	length := int(size)
 	if length > len(rest) {
@@ -236,7 +258,7 @@ func (m *Message) readBody(rest []byte, datagram bool) (int, error) {
 		// RFC 3261 section 18.3 asks for 400. A body whose last line is whole was
 		// miscounted by its sender, not cut off: refusing it would lose the call.
 		if len(rest) == 0 || rest[len(rest)-1] != '\n' {
-			return 0, refuse(400, "the body is shorter than its Content-Length")
+			return 0, lose(400, "the body is shorter than its Content-Length")
 		}
 		m.notes = append(m.notes, fmt.Sprintf("Content-Length says %d bytes, %d came; taken as they came", length, len(rest)))
 		length = len(rest)
@@ -255,15 +277,9 @@ func (m *Message) check() error {
 			return refuse(400, "no %s header", name)
 		}
 	}
-	seen := map[string]bool{}
-	for _, h := range m.headers {
-		name := strings.ToLower(h.name)
-		switch name {
-		case "from", "to", "call-id", "cseq", "content-length", "content-type", "max-forwards":
-			if seen[name] {
-				return refuse(400, "two %s headers", h.name)
-			}
-			seen[name] = true
+	for _, name := range []string{"From", "To", "Call-ID", "CSeq", "Content-Type", "Max-Forwards"} {
+		if _, ok := m.only(name); !ok {
+			return refuse(400, "two %s headers", name)
 		}
 	}
 	if len(m.CallID) > maxCallID || strings.ContainsFunc(m.CallID, func(c rune) bool { return c < ' ' || c == 0x7f }) {
@@ -281,8 +297,8 @@ func (m *Message) check() error {
 		return refuse(400, "%d Via and %d Record-Route values: there must be 1 to %d and at most %d",
 			len(vias), len(m.list("Record-Route")), maxHops, maxHops)
 	}
-	if v, ok := parseVia(vias[0]); !ok || v.port < 0 {
-		return refuse(400, "the top Via cannot be read")
+	if v, ok := parseVia(vias[0]); !ok || v.port < 0 || m.emptyVia() {
+		return refuse(400, "the Via cannot be read")
 	}
 	if m.Request && bareIPv6(m.RequestURI) {
 		return refuse(400, "an IPv6 address without brackets in the Request-URI") // RFC 5118 section 4.1
@@ -293,6 +309,27 @@ func (m *Message) check() error {
 		}
 	}
 	return nil
+}
+
+// emptyVia finds a Via list with nothing between two commas, or at its end: a
+// hop was lost there.
+func (m *Message) emptyVia() bool {
+	for _, h := range m.headers {
+		if !strings.EqualFold(h.name, "Via") {
+			continue
+		}
+		for rest, more := h.value, true; more; {
+			i := indexOutside(rest, ',')
+			one := rest
+			if more = i >= 0; more {
+				one, rest = rest[:i], rest[i+1:]
+			}
+			if strings.Trim(one, " \t;") == "" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // longName expands the compact form of a header name (RFC 3261 section 7.3.3).
@@ -333,6 +370,12 @@ func longName(name string) string {
 		return "Session-Expires"
 	}
 	return name
+}
+
+// frameLost reports whether a stream cannot be read on after err.
+func frameLost(err error) bool {
+	var g *gateError
+	return errors.As(err, &g) && g.lost
 }
 
 // gateStatus is the status of an error from the gate, 0 when it is none.

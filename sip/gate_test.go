@@ -101,6 +101,7 @@ func TestH18_RefusalsAreAnswered(t *testing.T) {
 		if h := c.next(); h.Status != 400 || h.CallID != c.callID {
 			t.Error(h.raw)
 		}
+		c.request(200, "OPTIONS", "", "") // along the same connection
 	})
 }
 

@@ -39,6 +39,20 @@ func (m *Message) header(name string) string {
 	return ""
 }
 
+// only is header for one that may stand there once; ok is false when it stands
+// there more often.
+func (m *Message) only(name string) (value string, ok bool) {
+	n := 0
+	for i := range m.headers {
+		if strings.EqualFold(m.headers[i].name, name) {
+			if n++; n == 1 {
+				value = m.headers[i].value
+			}
+		}
+	}
+	return value, n < 2
+}
+
 func (m *Message) has(name string) bool {
 	for i := range m.headers {
 		if strings.EqualFold(m.headers[i].name, name) {
