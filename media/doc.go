@@ -18,6 +18,9 @@
 // is over or the Receiver closes. Nothing here decodes audio before a tape is
 // complete.
 //
+// Intake.Secure starts one goroutine a line, which makes keys by DTLS-SRTP and
+// ends with the line; CloseLine and Close await it.
+//
 // For clients and tests, a Sender sends Clips as RTP: one goroutine for any
 // number of streams, begun by NewSender and awaited by Close.
 package media

@@ -36,6 +36,7 @@ type LineSpec struct {
 	// Without Secure, keys open what they can and the rest is taken as it is.
 	Secure bool        `json:"secure,omitempty"`
 	Keys   []MasterKey `json:"-"`
+	DTLS   bool        `json:"-"` // keys come by DTLS: those the line has stay
 }
 
 // PathConfig makes a Path.
@@ -83,6 +84,7 @@ type line struct {
 	source sourceLock
 	rate   rateCap
 	srtp   *srtpLine // nil: there were no keys
+	wire   *dtlsWire // where DTLS goes; nil: nowhere
 	ssrcs  ssrcSet
 	keys   keypad
 	counts LineCounts

@@ -26,6 +26,10 @@ func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte)
 		l.counts.Refused++
 		return
 	}
+	if l.wire != nil && isDTLS(b) {
+		l.wire.arrive(from, b)
+		return
+	}
 	b, ok := l.decrypted(at, false, b)
 	if !ok {
 		return

@@ -21,6 +21,7 @@ type socket interface {
 	dropped() int64
 	localPort() uint16
 	readBuffer() int // bytes
+	send(to netip.AddrPort, b []byte) error
 	close()
 }
 
@@ -50,6 +51,8 @@ type Intake struct {
 	held      bool
 	listening bool
 	closed    bool
+
+	handshakes map[int]*handshake // by line; each is ended before its pair is retired
 }
 
 // AddLine binds an even RTP port and the odd one above it for line i, and
@@ -90,6 +93,7 @@ func (in *Intake) AddLine(i int) (port uint16, err error) {
 
 // CloseLine drains line i's sockets once more and quarantines the pair.
 func (in *Intake) CloseLine(i int) {
+	in.unsecure(i)
 	in.settle()
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -156,6 +160,7 @@ func (in *Intake) setListening(on bool) {
 // Close drains what has arrived into the path, then quarantines every pair. It
 // returns when the path will see no more packets.
 func (in *Intake) Close() {
+	in.unsecureAll()
 	in.Hold(false)
 	in.settle()
 	in.shard.leave(in)

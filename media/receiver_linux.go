@@ -262,3 +262,7 @@ func (s *rawSocket) settle()                  {}
 func (s *rawSocket) localPort() uint16        { return s.port }
 func (s *rawSocket) readBuffer() int          { return s.rcv }
 func (s *rawSocket) close()                   { unix.Close(s.fd) }
+
+func (s *rawSocket) send(to netip.AddrPort, b []byte) error {
+	return os.NewSyscallError("sendto", unix.Sendto(s.fd, b, unix.MSG_DONTWAIT, sockaddr(to)))
+}

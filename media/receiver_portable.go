@@ -131,6 +131,11 @@ func (s *connSocket) dropped() int64                  { return 0 }
 func (s *connSocket) localPort() uint16               { return s.port }
 func (s *connSocket) readBuffer() int                 { return s.granted }
 
+func (s *connSocket) send(to netip.AddrPort, b []byte) error {
+	_, err := s.conn.WriteToUDPAddrPort(b, to)
+	return err
+}
+
 func (s *connSocket) close() {
 	s.conn.Close()
 	if s.begun {

@@ -3,6 +3,8 @@ package media
 // secure takes what an offer and answer say of a line's encryption.
 func (l *line) secure(at int64, s *LineSpec) {
 	switch {
+	case s.DTLS:
+		return
 	case l.srtp != nil:
 	case len(s.Keys) == 0:
 		return
@@ -52,4 +54,27 @@ func (l *line) open(at int64, rtcp bool, b []byte) ([]byte, srtpVerdict) {
 		return nil, srtpForged
 	}
 	return l.srtp.openRTP(at, b, headerLen)
+}
+
+// setKeys gives a line the keys that a handshake made.
+func (p *Path) setKeys(i int, at int64, keys []MasterKey) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.line(i)
+	if l == nil || p.finished {
+		return
+	}
+	if l.srtp == nil {
+		l.srtp = &srtpLine{}
+	}
+	l.srtp.setKeys(at, keys)
+}
+
+// setWire says where the DTLS datagrams of a line go; nil: nowhere.
+func (p *Path) setWire(i int, w *dtlsWire) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.line(i); l != nil {
+		l.wire = w
+	}
 }

@@ -16,6 +16,7 @@ type OutgoingLine struct {
 	Sending  bool           // both sides want media to flow
 	Accepted []Codec        // by the SRS, in its order
 	Theirs   []Crypto       // the SRS's keys; in its answer the one it took of ours
+	Shown    []string       // fingerprints of the SRS's certificates
 }
 
 // Audio returns the first accepted format that is not an auxiliary one.
@@ -104,6 +105,12 @@ func encodeLines(lines []Line, local netip.Addr, session, version uint64) []byte
 		for _, crypto := range l.Crypto {
 			b.WriteString("a=crypto:" + crypto.text() + "\r\n")
 		}
+		for _, f := range l.Fingerprints {
+			b.WriteString("a=fingerprint:" + f + "\r\n")
+		}
+		if l.Setup != "" {
+			b.WriteString("a=setup:" + l.Setup + "\r\n")
+		}
 		if l.Mux {
 			b.WriteString("a=rtcp-mux\r\n")
 		}
@@ -152,6 +159,7 @@ func pairLines(ours []Line, theirs *Description) []OutgoingLine {
 			continue
 		}
 		lines[i].To, lines[i].Accepted, lines[i].Theirs = t.Addr, t.Codecs, t.Crypto
+		lines[i].Shown = t.Fingerprints
 		wanted := t.Direction == RecvOnly || t.Direction == SendRecv
 		reachable := t.Addr.Addr().IsValid() && !t.Addr.Addr().IsUnspecified()
 		lines[i].Sending = wanted && reachable && (l.Direction == SendOnly || l.Direction == SendRecv)

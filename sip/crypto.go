@@ -185,7 +185,14 @@ func log2(n uint64) (power int) {
 // in a profile that does not: best effort, as many SRCs do (RFC 3711, 5124).
 func (l Line) Secure() bool { return strings.Contains(strings.ToUpper(l.Proto), "RTP/SAVP") }
 
-// sameKeys reports whether two descriptions of the same side hold the same keys.
+// DTLS reports whether the line's keys come by DTLS (RFC 5764): its profile says
+// so, or it is to be encrypted and has a fingerprint and no keys, as from browsers.
+func (l Line) DTLS() bool {
+	return l.Secure() && (strings.HasPrefix(strings.ToUpper(l.Proto), "UDP/TLS/") || len(l.Crypto) == 0 && len(l.Fingerprints) > 0)
+}
+
+// sameKeys reports whether two descriptions of the same side hold the same keys
+// and fingerprints.
 func sameKeys(a, b *Description) bool {
 	keys := func(d *Description) (all []string) {
 		if d == nil {
@@ -194,6 +201,9 @@ func sameKeys(a, b *Description) bool {
 		for i, l := range d.Lines {
 			for _, c := range l.Crypto {
 				all = append(all, strconv.Itoa(i)+" "+c.text())
+			}
+			for _, f := range l.Fingerprints {
+				all = append(all, strconv.Itoa(i)+" "+f)
 			}
 		}
 		return all

@@ -141,6 +141,43 @@ func TestJ04_OneKeyOfOurs(t *testing.T) {
 	}
 }
 
+// TestJ08_Fingerprints: those of the session hold for the lines without any; the
+// answer tells ours and that we are passive.
+func TestJ08_Fingerprints(t *testing.T) {
+	text := strings.Replace(sdp("m=audio 40000 UDP/TLS/RTP/SAVPF 0", "m=audio 40002 RTP/SAVPF 0", "a=fingerprint:sha-1 cd:01", "a=fingerprint:SHA-256 ef:02", "a=setup:active",
+		"m=audio 40004 RTP/SAVP 0", "a=crypto:1 AEAD_AES_128_GCM inline:"+someKey),
+		"t=0 0\n", "t=0 0\na=setup:actpass\na=fingerprint:sha-256 ab:0f\n", 1)
+	offer := readOffer(t, text)
+	for i, want := range []string{"[sha-256 AB:0F] actpass true", "[sha-1 CD:01 sha-256 EF:02] active true", "[sha-256 AB:0F] actpass false"} {
+		if l := offer.Lines[i]; fmt.Sprint(l.Fingerprints, " ", l.Setup, " ", l.DTLS()) != want {
+			t.Errorf("line %d: %v %s %v, want %s", i, l.Fingerprints, l.Setup, l.DTLS(), want)
+		}
+	}
+	a := answerAll(offer)
+	for i := range a.Lines[:2] {
+		a.Lines[i].Fingerprint = "sha-256 77:88"
+	}
+	a.Lines[0].Crypto = []Crypto{{Tag: 1, Suite: "AEAD_AES_128_GCM"}} // there is no place for it
+	want := `m=audio 30000 UDP/TLS/RTP/SAVPF 0
+a=rtpmap:0 PCMU/8000
+a=fingerprint:sha-256 77:88
+a=setup:passive
+a=recvonly
+m=audio 30002 RTP/SAVPF 0
+a=rtpmap:0 PCMU/8000
+a=fingerprint:sha-256 77:88
+a=setup:passive
+a=recvonly
+m=audio 0 RTP/SAVP 0`
+	if got := strings.TrimSpace(answeredLines(t, offer, a)); got != want {
+		t.Errorf("answered\n%s\nwant\n%s", got, want)
+	}
+	own, _, err := encodeAnswer(nil, Answer{Addr: ours, Lines: a.Lines[1:2]}, 1, 1)
+	if err != nil || !strings.Contains(string(own), "UDP/TLS/RTP/SAVP 0\r\n") || !strings.Contains(string(own), "a=fingerprint:sha-256 77:88\r\n") {
+		t.Errorf("our own offer is\n%s%v", own, err)
+	}
+}
+
 func FuzzCrypto(f *testing.F) {
 	f.Add("1 AES_CM_128_HMAC_SHA1_80 inline:" + someKey + "|2^20|1:4 KDR=0")
 	f.Add("1 AEAD_AES_128_GCM inline:YWJj|1:1;inline:YWJk|2:1")

@@ -71,6 +71,11 @@ type Line struct {
 	Content   string   // a=content
 	Crypto    []Crypto // a=crypto, in the offer's order
 
+	// For DTLS-SRTP (RFC 5763, 8122): "sha-256 AB:CD…" of the certificates that the
+	// sender of the SDP may show, and its a=setup, lower case, "" when absent.
+	Fingerprints []string
+	Setup        string
+
 	formats []format // as listed in the m= line, also those that Codecs leaves out
 }
 
@@ -104,6 +109,9 @@ type AnswerLine struct {
 	// that was offered; a Secure line without it is refused. In an offer of ours
 	// there may be several.
 	Crypto []Crypto
+	// Fingerprint of our certificate, for lines with keys by DTLS, where we are the
+	// passive side.
+	Fingerprint string
 }
 
 // replier is how an Offer's one answer reaches the dialog.

@@ -16,6 +16,8 @@ const (
 	maxClock   = 1_000_000
 	maxPtime   = 1000 // ms
 	maxNotes   = 64   // of one description
+
+	maxFingerprints = 8 // of a level
 )
 
 // staticCodecs are the payload numbers that need no rtpmap (RFC 3551 section 6).
@@ -87,6 +89,9 @@ type sdpLevel struct {
 	connection string // c=, the first
 	direction  Direction
 	ptime      time.Duration
+
+	fingerprints []string
+	setup        string
 }
 
 type sdpMedia struct {
@@ -138,6 +143,12 @@ func (r *sdpReader) attribute(level *sdpLevel, a string) {
 		} else {
 			r.note("ptime %q is not between 1 and %d ms: ignored", brief(value), maxPtime)
 		}
+	case "fingerprint":
+		if hash, digits, ok := strings.Cut(strings.TrimSpace(value), " "); ok && len(level.fingerprints) < maxFingerprints {
+			level.fingerprints = append(level.fingerprints, strings.ToLower(hash)+" "+strings.ToUpper(strings.TrimSpace(digits)))
+		}
+	case "setup":
+		level.setup = strings.ToLower(strings.TrimSpace(value))
 	default:
 		if n := len(r.media); n > 0 {
 			r.media[n-1].attributes = append(r.media[n-1].attributes, name+":"+strings.TrimSpace(value))
@@ -182,6 +193,12 @@ func (r *sdpReader) line(m *sdpMedia) Line {
 	}
 	if m.ptime != 0 {
 		l.Ptime = m.ptime
+	}
+	if l.Fingerprints, l.Setup = m.fingerprints, m.setup; l.Fingerprints == nil {
+		l.Fingerprints = r.session.fingerprints
+	}
+	if l.Setup == "" {
+		l.Setup = r.session.setup
 	}
 	rtcp := ""
 	for _, a := range m.attributes {

@@ -58,7 +58,10 @@ func ownOffer(a Answer) *Description {
 			Index: i, Kind: "audio", Proto: "RTP/AVP", Label: strconv.Itoa(i + 1),
 			Addr: netip.AddrPortFrom(a.Addr, l.Port), Mux: l.Mux, Direction: SendRecv, Codecs: l.Codecs, Crypto: l.Crypto,
 		}
-		if len(l.Crypto) > 0 {
+		switch {
+		case l.Fingerprint != "":
+			d.Lines[i].Proto = "UDP/TLS/RTP/SAVP"
+		case len(l.Crypto) > 0:
 			d.Lines[i].Proto = "RTP/SAVP"
 		}
 	}
@@ -74,8 +77,16 @@ func narrow(offered *Line, l AnswerLine) AnswerLine {
 	l.Crypto = slices.DeleteFunc(slices.Clone(l.Crypto), func(c Crypto) bool {
 		return !slices.ContainsFunc(offered.Crypto, func(o Crypto) bool { return o.Tag == c.Tag && o.Suite == c.Suite })
 	})
-	if offered.Secure() && len(l.Crypto) == 0 {
+	switch {
+	case offered.DTLS():
+		l.Crypto = nil
+		if l.Fingerprint == "" {
+			return AnswerLine{}
+		}
+	case offered.Secure() && len(l.Crypto) == 0:
 		return AnswerLine{}
+	default:
+		l.Fingerprint = ""
 	}
 	accepted := make([]Codec, 0, len(l.Codecs))
 	for _, c := range l.Codecs {
@@ -99,7 +110,7 @@ func narrow(offered *Line, l AnswerLine) AnswerLine {
 
 // profiles are those of RTP that we take: with or without encryption, with or
 // without early feedback.
-var profiles = []string{"RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF"}
+var profiles = []string{"RTP/AVP", "RTP/AVPF", "RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF"}
 
 // offeredCodec finds c among the offered ones: by its number, else by what it is.
 func offeredCodec(offered []Codec, c Codec) (Codec, bool) {
@@ -139,6 +150,9 @@ func writeLine(b *bytes.Buffer, offered *Line, l AnswerLine) {
 	}
 	for _, c := range l.Crypto {
 		b.WriteString("a=crypto:" + c.text() + "\r\n")
+	}
+	if l.Fingerprint != "" {
+		b.WriteString("a=fingerprint:" + l.Fingerprint + "\r\na=setup:passive\r\n")
 	}
 	writeLabel(b, offered.Label)
 	fmt.Fprintf(b, "a=%s\r\n", l.Direction)

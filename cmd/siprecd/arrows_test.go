@@ -36,6 +36,8 @@ var guests = []struct{ module, folder, reason string }{
 	{"github.com/pion/sdp/v3", "sip", "session descriptions"},
 	{"github.com/pion/rtp", "media", "RTP headers with extensions"},
 	{"github.com/pion/rtcp", "media", "RTCP"},
+	{"github.com/pion/dtls/v3", "media", "keys of encrypted media by DTLS"},
+	{"github.com/pion/logging", "media", "keeps the DTLS library silent"},
 	{"github.com/hajimehoshi/go-mp3", "media", "MP3 as a source of calls we place"},
 	{"github.com/mewkiz/flac", "media", "recordings that are not G.711"},
 	{"golang.org/x/sys", "media", "recvmmsg and kernel timestamps"},

@@ -29,6 +29,10 @@ type Ports struct {
 	Hold      func(on bool)        // leave packets where they are until released
 	HoldLimit func() time.Duration // how long they can stay there
 	Close     func()               // returns when no more packets come
+
+	// Secure lets a line's keys be made by DTLS with whoever has one of the
+	// fingerprints; failed may be called from any goroutine. nil: it cannot be done.
+	Secure func(line int, fingerprints []string, failed func(error))
 }
 
 // Reply is what a step asks the driver to do.

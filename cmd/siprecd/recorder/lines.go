@@ -182,6 +182,9 @@ func (c *Call) answer() sip.Answer {
 	for i := range c.lines {
 		l := &c.lines[i]
 		al := sip.AnswerLine{Port: l.port, Codecs: l.codecs, Direction: sip.Inactive, Mux: l.offered.Mux, Crypto: l.secured.ours}
+		if l.secured.peers != nil {
+			al.Fingerprint = c.r.identity.Fingerprint()
+		}
 		if len(l.codecs) == 0 {
 			al = sip.AnswerLine{}
 		} else if c.wants(l) {
@@ -228,6 +231,7 @@ func (c *Call) describe(at time.Time) {
 			Remote:    l.offered.Addr,
 			Secure:    l.secured.on,
 			Keys:      l.secured.theirs,
+			DTLS:      l.secured.peers != nil,
 		}
 		foreign := false
 		for _, id := range senders {
@@ -240,6 +244,9 @@ func (c *Call) describe(at time.Time) {
 		spec.Mixed = spec.Ours && foreign
 		l.spec = spec
 		c.path.SetLine(i, at.UnixNano(), spec)
+		if spec.DTLS && spec.Receiving {
+			c.shake(l)
+		}
 		streams[i] = store.Stream{
 			Label: l.offered.Label, Participant: c.aors(senders), Codec: codecName(l.codecs), SRTP: l.secured.suite, Gaps: []store.Gap{},
 		}

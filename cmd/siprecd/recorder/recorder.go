@@ -46,8 +46,9 @@ type Recorder struct {
 	Workers  int                                         // renderers at once; 0: 1
 	Log      *slog.Logger
 
-	queue chan job
-	wg    sync.WaitGroup
+	queue    chan job
+	wg       sync.WaitGroup
+	identity *media.Identity // of the passive side of DTLS
 
 	mu   sync.Mutex // guards the next field
 	live map[string]*Call
@@ -69,6 +70,10 @@ func (r *Recorder) Start(ctx context.Context) error {
 	}
 	if r.NewID == nil {
 		r.NewID = func(start time.Time, _ string) string { return store.NewID(start) }
+	}
+	var err error
+	if r.identity, err = media.NewIdentity(); err != nil {
+		return err
 	}
 	left, err := r.leftovers(ctx)
 	if err != nil {

@@ -26,7 +26,12 @@ type secured struct {
 	suite  string
 	theirs []media.MasterKey // none yet: our offer has not been answered
 	ours   []sip.Crypto      // one in an answer, several in our offer
+	peers  []string          // fingerprints, when the keys come by DTLS
 }
+
+// dtlsSuite is how a row calls a line whose keys come by DTLS: which suite that
+// settled on stays with the media.
+const dtlsSuite = "DTLS-SRTP"
 
 // offeredSuites are what we offer when the INVITE leaves it to us: few, for the
 // description has to fit into a datagram.
@@ -40,6 +45,9 @@ func secure(offered sip.Line, must Encryption, before secured) (secured, error) 
 			return secured{}, errors.New(`it is encrypted, and this source is configured with media = "rtp"`)
 		}
 		return secured{}, nil
+	}
+	if offered.DTLS() {
+		return secureByDTLS(offered)
 	}
 	var why error
 	for _, c := range offered.Crypto {
@@ -65,6 +73,24 @@ func secure(offered sip.Line, must Encryption, before secured) (secured, error) 
 		return secured{}, fmt.Errorf(`this source is configured with media = "srtp", and none of the keys offered can be used: %v`, oneLine(why))
 	}
 	return secured{}, nil
+}
+
+// secureByDTLS takes a line whose keys are made in the media's own path. The SRC
+// begins (RFC 5763 section 5): we are the passive side.
+func secureByDTLS(offered sip.Line) (secured, error) {
+	var peers []string
+	for _, f := range offered.Fingerprints {
+		if media.KnownFingerprint(f) {
+			peers = append(peers, f)
+		}
+	}
+	switch {
+	case len(peers) == 0:
+		return secured{}, errors.New("its keys are to come by DTLS, and no fingerprint that can be used is offered")
+	case offered.Setup == "passive" || offered.Setup == "holdconn":
+		return secured{}, fmt.Errorf("its keys are to come by DTLS, and it does not begin itself (a=setup:%s)", offered.Setup)
+	}
+	return secured{on: true, suite: dtlsSuite, peers: peers}, nil
 }
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ", ") }
@@ -132,7 +158,7 @@ func proposal(must Encryption, before secured) (secured, error) {
 
 // awaitsKeys reports whether an offer of ours has not been answered with keys.
 func (c *Call) awaitsKeys() bool {
-	return slices.ContainsFunc(c.lines, func(l line) bool { return l.secured.on && len(l.secured.theirs) == 0 })
+	return slices.ContainsFunc(c.lines, func(l line) bool { return l.secured.on && l.secured.suite == "" })
 }
 
 // paused are notes on lines that the SRC paused and went on sending on.
@@ -168,4 +194,17 @@ func (c *Call) deafLines() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return deaf(counts, c.row.Streams)
+}
+
+// shake lets the line's keys be made. A capture holds none.
+func (c *Call) shake(l *line) {
+	if c.ports.Secure == nil {
+		c.note("line %d: its keys were made by DTLS and are not in the capture: nothing of it can be decrypted", l.index)
+		return
+	}
+	if !l.offered.Mux {
+		c.note("line %d: DTLS without a=rtcp-mux: its RTCP is not decrypted", l.index)
+	}
+	index := l.index
+	c.ports.Secure(index, l.secured.peers, func(err error) { c.note("line %d: DTLS: %v", index, err) })
 }

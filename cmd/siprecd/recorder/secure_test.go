@@ -121,6 +121,10 @@ func TestWhatAnSRCMustOffer(t *testing.T) {
 		"no key":                  {lineWith(0, "RTP/SAVP"), "488 line 0: it is to be encrypted, and no key", "488 ", "488 "},
 		"without authentication":  {lineWith(0, "RTP/SAVP", unsigned), "488 ", "488 ", "488 "},
 		"with empty encryption":   {lineWith(0, "RTP/SAVP", plain), "488 ", "488 ", "488 "},
+		"by DTLS":                 {byDTLS("UDP/TLS/RTP/SAVPF", "actpass", sha256Of), "passive", "488 line 0: it is encrypted", "passive"},
+		"by DTLS, from a browser": {byDTLS("RTP/SAVPF", "", sha256Of), "passive", "488 ", "passive"},
+		"by DTLS, odd hash":       {byDTLS("UDP/TLS/RTP/SAVP", "active", "md5 00:11"), "488 line 0: its keys are to come by DTLS, and no fingerprint", "488 ", "488 line 0: its keys"},
+		"by DTLS, passive":        {byDTLS("UDP/TLS/RTP/SAVP", "passive", sha256Of), "488 line 0: its keys are to come by DTLS, and it does not begin", "488 ", "488 "},
 		"no codec of ours either": {sip.Line{Kind: "audio", Proto: "RTP/AVP", Addr: key0}, "488 no audio line", "488 no audio line", "488 no audio line"},
 	} {
 		for must, want := range map[Encryption]string{OnlySRTP: c.srtp, OnlyRTP: c.rtp, EitherWay: c.eitherWay} {
@@ -136,6 +140,8 @@ func TestWhatAnSRCMustOffer(t *testing.T) {
 				if ours := a.Lines[0].Crypto[0].Keys; len(ours) != 1 || bytes.Equal(ours[0].Key, key.Keys[0].Key) {
 					t.Errorf("%s: our key is theirs, or is missing", name)
 				}
+			case strings.HasPrefix(a.Lines[0].Fingerprint, "sha-256 "):
+				got = "passive"
 			case a.Lines[0].Port == 0:
 				got = "port 0"
 			}
@@ -145,6 +151,14 @@ func TestWhatAnSRCMustOffer(t *testing.T) {
 			st.call.End(callStart, "src", "bye")
 		}
 	}
+}
+
+var sha256Of = "sha-256 " + strings.Repeat("AB:", 31) + "AB"
+
+func byDTLS(proto, setup, fingerprint string) sip.Line {
+	l := lineWith(0, proto)
+	l.Setup, l.Fingerprints, l.Mux = setup, []string{fingerprint}, true
+	return l
 }
 
 var key0 = netip.MustParseAddrPort("192.0.2.7:20000")

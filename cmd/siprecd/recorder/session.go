@@ -103,6 +103,7 @@ func (r *Recorder) sockets(in *media.Intake, local netip.Addr) Ports {
 	p := Ports{
 		Addr: local, Add: in.AddLine, Remove: in.CloseLine,
 		Hold: in.Hold, HoldLimit: in.HoldLimit, Close: in.Close,
+		Secure: func(line int, peers []string, failed func(error)) { in.Secure(line, r.identity, peers, failed) },
 	}
 	if a := r.Settings().Address; a.IsValid() {
 		p.Addr = a
