@@ -31,11 +31,8 @@ var house = map[string][]string{
 // guests says in which folders a third party's module may be imported, and why
 // there.
 var guests = []struct{ module, folder, reason string }{
-	{"github.com/emiago/sipgo", "sip", "the SIP parser and its transports"},
 	{"github.com/icholy/digest", "sip", "digest credentials"},
-	{"github.com/pion/sdp/v3", "sip", "session descriptions"},
 	{"github.com/pion/rtp", "media", "RTP headers with extensions"},
-	{"github.com/pion/rtcp", "media", "RTCP"},
 	{"github.com/pion/dtls/v3", "media", "keys of encrypted media by DTLS"},
 	{"github.com/pion/logging", "media", "keeps the DTLS library silent"},
 	{"github.com/hajimehoshi/go-mp3", "media", "MP3 as a source of calls we place"},
@@ -77,6 +74,11 @@ func TestArrows(t *testing.T) {
 			t.Errorf("%s: %s must not import %s: no row in guests", file, dir, imported)
 		}
 	})
+	for i, g := range guests {
+		if !used[i] {
+			t.Errorf("guests: nothing in %s imports %s any more", g.folder, g.module)
+		}
+	}
 	for folder := range house {
 		if leafOf(folder) != "" && len(house[folder]) > 1 {
 			t.Errorf("house: the leaf %s knows %v", folder, house[folder])
