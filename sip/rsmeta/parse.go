@@ -18,6 +18,7 @@ const (
 	maxDepth    = 16
 	maxElements = 2000
 	maxAttrs    = 64
+	maxMended   = 32 << 10 // bytes; what is longer is read as far as it is well-formed
 )
 
 // element is one XML element by its local name, whatever its namespace.
@@ -50,8 +51,8 @@ func Parse(raw []byte, loc *time.Location) (doc *Document, notes []string, err e
 	notes = append(notes, more...)
 	root, err := readTree(clean)
 	if err != nil && !errors.Is(err, errTooLarge) {
-		mended, again := readTree(mend(clean))
-		if again == nil || (mended != nil && (root == nil || size(mended) > size(root))) {
+		mended, again := readTree(mend(clean[:min(len(clean), maxMended)]))
+		if again == nil && len(clean) <= maxMended || (mended != nil && (root == nil || size(mended) > size(root))) {
 			root, err = mended, again
 		}
 		notes = append(notes, "metadata degraded: not well-formed XML, read leniently")

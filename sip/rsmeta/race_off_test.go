@@ -1,0 +1,5 @@
+//go:build !race
+
+package rsmeta
+
+const slowness = 1
