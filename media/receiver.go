@@ -16,15 +16,9 @@ const (
 	defaultQuarantine = 5 * time.Second
 	defaultReadBuffer = 425_984
 
-	// maxDatagram is more than any RTP packet an Ethernet carries; what is
-	// longer is refused.
-	maxDatagram = 2048
-
-	// bytesPerPacket is what a short packet takes of a socket buffer, as the
-	// kernel counts.
-	bytesPerPacket = 832
-	shortestPacket = 20 * time.Millisecond
-	holdAtMost     = 2 * time.Second
+	// maxDatagram is more than 200 ms of linear audio at 16 kHz or 20 ms at
+	// 48 kHz in stereo; what is longer is refused.
+	maxDatagram = 8192
 )
 
 // ReceiverConfig makes a Receiver.

@@ -130,19 +130,6 @@ func (in *Intake) Hold(on bool) {
 	in.released.Broadcast()
 }
 
-// HoldLimit returns how long Hold may last before the smallest buffer is half
-// full of short packets, at most 2 s.
-func (in *Intake) HoldLimit() time.Duration {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	limit := holdAtMost
-	for _, p := range in.pairs {
-		packets := p.rtp.readBuffer() / bytesPerPacket
-		limit = min(limit, time.Duration(packets/2)*shortestPacket)
-	}
-	return limit
-}
-
 // Listening drains this RS's shard every 20 ms while anyone listens live.
 func (in *Intake) Listening(on bool) {
 	in.mu.Lock()

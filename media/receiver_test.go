@@ -199,7 +199,7 @@ func TestHoldKeepsPacketsFromThePath(t *testing.T) {
 			send(t, src, to, voice(i))
 		}
 		in.Drain()
-		if limit := in.HoldLimit(); limit <= 0 || limit > 2*time.Second {
+		if limit := in.HoldLimit(0, g711, 20*time.Millisecond); limit < 900*time.Millisecond {
 			t.Errorf("hold limit %v", limit)
 		}
 		if c := p.Counts()[0]; c.Received != 0 {
@@ -319,7 +319,7 @@ func TestKernelDropsAreCounted(t *testing.T) {
 		}
 		in.Drain()
 	}
-	if limit := in.HoldLimit(); limit >= holdAtMost {
+	if limit := in.HoldLimit(0, g711, 0); limit > 50*time.Millisecond {
 		t.Errorf("a small buffer holds %v", limit)
 	}
 	in.Close()

@@ -93,7 +93,7 @@ func BenchmarkWholePath(b *testing.B) {
 			c := rec.Begin(sip.Info{CallID: fmt.Sprint(i), Arrived: time.Now()}, func(*media.Path) Ports {
 				return Ports{
 					Add: func(line int) (uint16, error) { return uint16(40000 + 2*line), nil }, Remove: func(int) {},
-					Hold: func(bool) {}, HoldLimit: func() time.Duration { return 0 }, Close: func() {},
+					Hold: func(bool) {}, HoldLimit: func(int, []media.Format, time.Duration) time.Duration { return 0 }, Close: func() {},
 				}
 			})
 			calls = append(calls, c)

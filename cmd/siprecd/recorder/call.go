@@ -23,12 +23,14 @@ const holdAtMost = 2 * time.Second
 // Ports is where the lines of a Call get their sockets. Live they are an
 // Intake's; in replay they are the ports of the capture.
 type Ports struct {
-	Addr      netip.Addr // for the c= line
-	Add       func(line int) (port uint16, err error)
-	Remove    func(line int)
-	Hold      func(on bool)        // leave packets where they are until released
-	HoldLimit func() time.Duration // how long they can stay there
-	Close     func()               // returns when no more packets come
+	Addr   netip.Addr // for the c= line
+	Add    func(line int) (port uint16, err error)
+	Remove func(line int)
+	Hold   func(on bool) // leave packets where they are until released
+	Close  func()        // returns when no more packets come
+
+	// HoldLimit is how long a line's packets can stay there; nil: for any time.
+	HoldLimit func(line int, formats []media.Format, ptime time.Duration) time.Duration
 
 	// Secure lets a line's keys be made by DTLS with whoever has one of the
 	// fingerprints; failed may be called from any goroutine. nil: it cannot be done.

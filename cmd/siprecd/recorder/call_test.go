@@ -89,7 +89,6 @@ func (st *stage) ports(*media.Path) Ports {
 	return Ports{
 		Addr: netip.MustParseAddr("192.0.2.1"), Add: func(i int) (uint16, error) { return uint16(40000 + 2*i), nil },
 		Remove: func(int) {}, Hold: func(bool) {}, Close: st.release,
-		HoldLimit: func() time.Duration { return 2 * time.Second },
 	}
 }
 

@@ -16,7 +16,7 @@ func (c *Call) decide(at time.Time) {
 	d := c.settings.Rules.Decide(c.facts())
 	if !d.Known && c.undecided {
 		if c.deadline.IsZero() {
-			c.deadline = at.Add(min(holdAtMost, c.ports.HoldLimit()))
+			c.deadline = at.Add(c.holdLimit())
 			c.ports.Hold(true)
 		}
 		c.describe(at)

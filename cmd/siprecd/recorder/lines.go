@@ -195,6 +195,17 @@ func (c *Call) answer() sip.Answer {
 	return a
 }
 
+// holdLimit is how long the packets of all lines may wait.
+func (c *Call) holdLimit() time.Duration {
+	limit := holdAtMost
+	for i := range c.lines {
+		if l := &c.lines[i]; c.ports.HoldLimit != nil && c.wants(l) {
+			limit = min(limit, c.ports.HoldLimit(i, formats(l.codecs), l.offered.Ptime))
+		}
+	}
+	return limit
+}
+
 // tell reports whether a says anything new about directions.
 func (c *Call) tell(a sip.Answer) bool {
 	var now []sip.Direction

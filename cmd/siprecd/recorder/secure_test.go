@@ -83,7 +83,7 @@ func (st *stage) begin(must Encryption) {
 	st.call = st.rec.Begin(sip.Info{CallID: "rs-1", Source: "sbc", Arrived: callStart}, func(*media.Path) Ports {
 		return Ports{
 			Addr: netip.MustParseAddr("192.0.2.1"), Add: func(i int) (uint16, error) { return uint16(40000 + 2*i), nil },
-			Remove: func(int) {}, Hold: func(bool) {}, Close: func() {}, HoldLimit: func() time.Duration { return 2 * time.Second },
+			Remove: func(int) {}, Hold: func(bool) {}, Close: func() {},
 		}
 	})
 }

@@ -24,7 +24,6 @@ const Captured = "capture"
 // Limits of what waits in memory while a call is undecided, as the socket
 // buffer would limit it.
 const (
-	holdAtMost  = 2 * time.Second
 	heldPackets = 20_000
 )
 
@@ -210,10 +209,9 @@ func (p *Player) begin(t *take) {
 	t.call = p.Recorder.Begin(info, func(*media.Path) recorder.Ports {
 		return recorder.Ports{
 			Addr: addr, Add: t.port,
-			Remove:    func(line int) { t.open[line] = false },
-			Hold:      func(bool) {},
-			HoldLimit: func() time.Duration { return holdAtMost },
-			Close:     func() {},
+			Remove: func(line int) { t.open[line] = false },
+			Hold:   func(bool) {},
+			Close:  func() {},
 		}
 	})
 }
