@@ -128,3 +128,28 @@ func secrets(key []byte) []string {
 		strings.ToUpper(hex.EncodeToString(key))[:20], strings.Trim(fmt.Sprint(key[:8]), "[]"),
 	}
 }
+
+// FuzzSRTP: whatever arrives on an encrypted line, only what a key fits gets on
+// the tape.
+func FuzzSRTP(f *testing.F) {
+	f.Add([]byte{0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3}, false)
+	f.Add([]byte{0x9f, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1}, false)
+	f.Add([]byte{0x80, 200, 0, 1, 0, 0, 0, 1, 0x80, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, true)
+	f.Fuzz(func(t *testing.T, b []byte, rtcp bool) {
+		for _, suite := range []string{"AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AEAD_AES_128_GCM"} {
+			for _, mki := range [][]byte{nil, {1, 2}} {
+				p, tape := newTestPath(ModeFull)
+				master := MasterKey{Suite: suite, Key: make([]byte, 30), MKI: mki}
+				if suite == "AEAD_AES_128_GCM" {
+					master.Key = make([]byte, 28)
+				}
+				p.SetLine(0, callAt, LineSpec{Receiving: true, Formats: g711, Secure: true, Keys: []MasterKey{master}})
+				p.Packet(0, rtcp, callAt, srcAddr, append([]byte(nil), b...))
+				c := counts(p)
+				if c.Received+c.RTCP+c.Refused+c.Replayed != 1 || tape.count(KindPacket)+tape.count(KindRTCP) > int(c.Received+c.RTCP) {
+					t.Fatalf("%s: counted %+v", suite, c)
+				}
+			}
+		}
+	})
+}

@@ -110,7 +110,8 @@ func TestCallCommandFails(t *testing.T) {
 		t.Errorf("status %d\n%s%s", status, out, stderr)
 	}
 	for _, args := range []string{"", "sip:192.0.2.1 --codec g729", "sip:192.0.2.1 -n 0", "sip:192.0.2.1 --a no-such.wav",
-		"sip:192.0.2.1 --dtmf-a *1", "sip:192.0.2.1 --pause 2s", "sip:192.0.2.1 --transport tls --ca no-such.pem"} {
+		"sip:192.0.2.1 --dtmf-a *1", "sip:192.0.2.1 --pause 2s", "sip:192.0.2.1 --transport tls --ca no-such.pem",
+		"sip:192.0.2.1 --srtp AES_CM_512", "sip:192.0.2.1 --rekey 5s"} {
 		if out, stderr, status := runCall(t, strings.Fields(args)...); status != 2 || stderr == "" || out != "" {
 			t.Errorf("%q: status %d\n%s%s", args, status, out, stderr)
 		}

@@ -121,8 +121,9 @@ func TestEncryptedCalls(t *testing.T) {
 	}
 	var (
 		wg   sync.WaitGroup
-		mu   sync.Mutex // guards keys
+		mu   sync.Mutex // guards the next fields
 		keys [][]byte
+		kept strings.Builder // while calls are live
 	)
 	learn := func(rs *sip.Outgoing) {
 		mu.Lock()
@@ -131,13 +132,22 @@ func TestEncryptedCalls(t *testing.T) {
 			keys = append(keys, l.Crypto[0].Keys[0].Key, l.Theirs[0].Keys[0].Key)
 		}
 	}
+	inMidCall := func(_ context.Context, rs *sip.Outgoing, _ *place.Parties) error {
+		learn(rs)
+		mu.Lock()
+		defer mu.Unlock()
+		if kept.Len() == 0 {
+			kept.WriteString(everything(t, d.dir))
+		}
+		return nil
+	}
 	for target, src := range srcs {
 		for i, suite := range media.SRTPSuites() {
 			call := place.Call{
 				SRC: src, Target: target, From: "2001", To: "0105550101", SRTP: suite, Keep: true, Answered: learn,
 				A: place.Side{Clip: media.Tone(440)}, B: place.Side{Clip: media.Tone(660)},
 				Duration: 1500 * time.Millisecond, Rekeys: []time.Duration{700 * time.Millisecond}, Offerless: i == 4,
-				Steps: []place.Step{{At: time.Second, Do: func(_ context.Context, rs *sip.Outgoing, _ *place.Parties) error { learn(rs); return nil }}},
+				Steps: []place.Step{{At: time.Second, Do: inMidCall}},
 			}
 			wg.Go(func() {
 				r, err := call.Run(t.Context())
@@ -159,7 +169,7 @@ func TestEncryptedCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	searchFor(t, keys, string(shown)+log.String()+everything(t, d.dir))
+	searchFor(t, keys, string(shown)+log.String()+kept.String()+everything(t, d.dir))
 }
 
 func judgeEncrypted(t *testing.T, d *daemon, suite string, row *store.Row, r place.Result) {

@@ -122,8 +122,12 @@ func (c *Call) take(l *line, offered sip.Line) error {
 		}
 		return nil
 	}
-	if was.on && !l.secured.on {
-		c.note("line %d: the source stopped to encrypt its media", l.index)
+	switch {
+	case l.secured.on:
+	case was.on:
+		c.note("line %d: the source no longer encrypts its media", l.index)
+	case len(offered.Crypto) > 0 && c.source.Encryption == EitherWay:
+		c.note("line %d: none of the keys offered beside %s can be used: it is received in clear", l.index, offered.Proto)
 	}
 	if l.port == 0 {
 		port, err := c.ports.Add(l.index)

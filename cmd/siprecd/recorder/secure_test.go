@@ -209,6 +209,32 @@ func TestEncryptedCall(t *testing.T) {
 	}
 }
 
+// A re-INVITE that would end the encryption of a source that must encrypt is
+// refused, and the call goes on as it was; where either may be, it is noted.
+func TestEncryptionEndsInMidCall(t *testing.T) {
+	for must, want := range map[Encryption]int{OnlySRTP: 488, EitherWay: 0} {
+		st := open(t, rule("2001", policy.Full, 3))
+		st.begin(must)
+		key := newKey(t, 1, cm128)
+		st.reinvite(0, lineWith(0, "RTP/SAVP", key.Crypto))
+		st.speak(0, 0, time.Second, 0x31, key.seal)
+		if got := st.reinvite(time.Second, lineWith(0, "RTP/AVP")).Reject; got != want {
+			t.Fatalf("media %d: the re-INVITE is answered %d, want %d", must, got, want)
+		}
+		seal := asSent
+		if must == OnlySRTP {
+			st.speak(0, time.Second, time.Second+200*time.Millisecond, 0x33, asSent)
+			seal = key.seal
+		}
+		st.speak(0, time.Second+200*time.Millisecond, 2*time.Second, 0x32, seal)
+		row := st.bye(2 * time.Second)
+		noted := strings.Contains(strings.Join(row.Notes, "\n"), "no longer encrypts")
+		if s := row.Streams[0]; s.Packets != 90 || noted != (must == EitherWay) || st.onDisk(0x33) {
+			t.Errorf("media %d: %+v, notes %q", must, s, row.Notes)
+		}
+	}
+}
+
 // Wrong key, clear RTP: refused, counted, told loudly; the other line is whole.
 func TestStreamThatCannotBeDecrypted(t *testing.T) {
 	for name, seal := range map[string]func(*testing.T) func([]byte) []byte{
