@@ -44,3 +44,22 @@ func Renders(f Format) bool {
 	}
 	return findCodec(f) != nil
 }
+
+// staticName is what a payload type is that nobody announced (RFC 3551 section
+// 6; 19 was comfort noise before it was 13); "" for those that a line must
+// announce. Their clocks are all of 8,000 Hz.
+func staticName(payloadType uint8) string {
+	switch payloadType {
+	case 0:
+		return "PCMU"
+	case 8:
+		return "PCMA"
+	case 9:
+		return "G722"
+	case 13, 19:
+		return "CN"
+	case 18:
+		return "G729"
+	}
+	return ""
+}

@@ -80,15 +80,16 @@ type Path struct {
 
 // line is what a Path knows of one media line.
 type line struct {
-	spec   LineSpec
-	source sourceLock
-	rate   rateCap
-	srtp   *srtpLine // nil: there were no keys
-	wire   *dtlsWire // where DTLS goes; nil: nowhere
-	ssrcs  ssrcSet
-	keys   keypad
-	counts LineCounts
-	last   int64 // arrival of the last packet that passed the source lock
+	spec     LineSpec
+	source   sourceLock
+	rate     rateCap
+	rtcpRate rateCap   // of its own, for its senders are less sure
+	srtp     *srtpLine // nil: there were no keys
+	wire     *dtlsWire // where DTLS goes; nil: nowhere
+	ssrcs    ssrcSet
+	keys     keypad
+	counts   LineCounts
+	last     int64 // arrival of the last packet that passed the source lock
 }
 
 // NewPath makes a Path. With ModeFull the gate is open from the beginning.

@@ -71,7 +71,7 @@ func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte)
 }
 
 func (p *Path) rtcp(l *line, i int, at int64, from netip.AddrPort, b []byte) {
-	if !l.source.admitsRTCP(from.Addr()) || !l.rate.allows(at) || !validRTCP(b) {
+	if !l.source.admitsRTCP(from.Addr()) || !l.rtcpRate.allows(at) || !validRTCP(b) {
 		l.counts.Refused++
 		return
 	}
@@ -97,7 +97,8 @@ const (
 
 // use looks a packet's payload type up. SRCs send telephone-events on types
 // they never negotiated, and a 4-byte payload of a dynamic type is nothing
-// else. A line without formats refuses none.
+// else. They also change to a codec that everybody knows without a word. A line
+// without formats refuses none.
 func (l *line) use(h rtpPacket) payloadUse {
 	if f := l.format(h.payloadType); f != nil {
 		switch f.Name {
@@ -111,7 +112,7 @@ func (l *line) use(h rtpPacket) payloadUse {
 	if h.payloadType >= 96 && len(h.payload) == 4 {
 		return payloadEvents
 	}
-	if len(l.spec.Formats) == 0 {
+	if len(l.spec.Formats) == 0 || staticName(h.payloadType) != "" {
 		return payloadAudio
 	}
 	return payloadUnknown

@@ -68,7 +68,7 @@ func TestInvalidPacketsAreRefusedAndDoNotLock(t *testing.T) {
 		"padding too long":  change(func(b []byte) []byte { b[0] |= 0x20; b[len(b)-1] = 161; return b }),
 		"padding of 0":      change(func(b []byte) []byte { b[0] |= 0x20; return b }),
 		"padding, no bytes": change(func(b []byte) []byte { b[0] |= 0x20; return b[:12] }),
-		"other codec":       rtpBytes(18, 1, 1, 1, make([]byte, 20)),
+		"other codec":       rtpBytes(77, 1, 1, 1, make([]byte, 20)),
 	}
 	for name, b := range bad {
 		p, tape := newTestPath(ModeFull)

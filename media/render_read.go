@@ -219,9 +219,8 @@ func (l *tapeLine) format(payloadType uint8) *lineFormat {
 	if f := l.formats[payloadType]; f != nil {
 		return f
 	}
-	names := map[uint8]string{0: "PCMU", 8: "PCMA", 9: "G722", 13: "CN", 19: "CN", 18: "G729"}
-	name, static := names[payloadType]
-	if !static {
+	name := staticName(payloadType)
+	if name == "" {
 		return nil
 	}
 	f := newLineFormat(Format{Payload: payloadType, Name: name, Clock: 8000})

@@ -241,7 +241,7 @@ func (c *Call) describe(at time.Time) {
 			Receiving: c.wants(l),
 			Source:    l.offered.Addr,
 			Latch:     c.source.Latch,
-			Formats:   formats(l.codecs),
+			Formats:   formats(l.carried()),
 			Local:     netip.AddrPortFrom(c.ports.Addr, l.port),
 			Remote:    l.offered.Addr,
 			Secure:    l.secured.on,
@@ -269,6 +269,15 @@ func (c *Call) describe(at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.row.Streams = streams
+}
+
+// carried is what may come on the line: all that was offered, for an SRC may
+// change to a codec that was not accepted, and what it sent is kept.
+func (l *line) carried() []sip.Codec {
+	if len(l.codecs) == 0 || len(l.offered.Codecs) == 0 {
+		return l.codecs
+	}
+	return l.offered.Codecs
 }
 
 // ourLines are the lines on which our side speaks.

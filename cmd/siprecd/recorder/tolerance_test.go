@@ -227,3 +227,51 @@ func TestHoldDoesNotSwapTheSides(t *testing.T) {
 		t.Errorf("streams %+v", row.Streams)
 	}
 }
+
+// A codec that can be neither decoded nor kept is not accepted: its line has
+// port 0, and when none is left the offer is refused. A source that sends it all
+// the same, beside one that was accepted, has it kept as it came.
+func TestCodecsThatAreNotRecorded(t *testing.T) {
+	with := func(codecs ...sip.Codec) *sip.Offer {
+		o := twoLines(string((&stage{}).offer("INVITE", 0, ourAOR, otherAOR).Metadata[0].Body))
+		o.Media.Lines[0].Codecs = codecs
+		return o
+	}
+	strange := sip.Codec{Payload: 98, Name: "X-STRANGE", Clock: 8000, Channels: 1}
+	event := sip.Codec{Payload: 101, Name: "TELEPHONE-EVENT", Clock: 8000, Channels: 1}
+	for name, c := range map[string]struct {
+		codecs []sip.Codec
+		takes  []string
+	}{
+		"one of two":           {[]sip.Codec{strange, {Payload: 0, Name: "PCMU", Clock: 8000, Channels: 1}, event}, []string{"PCMU", "TELEPHONE-EVENT"}},
+		"none":                 {[]sip.Codec{strange}, nil},
+		"none that is audible": {[]sip.Codec{strange, event, {Payload: 13, Name: "CN", Clock: 8000, Channels: 1}}, nil},
+		"at another clock":     {[]sip.Codec{{Payload: 97, Name: "PCMU", Clock: 12345, Channels: 1}}, nil},
+	} {
+		st := open(t, rule("2001", policy.Full, 3))
+		line := st.offered("rs-1", with(c.codecs...)).Answer.Lines[0]
+		var takes []string
+		for _, k := range line.Codecs {
+			takes = append(takes, k.Name)
+		}
+		if !slices.Equal(takes, c.takes) || (line.Port == 0) != (c.takes == nil) {
+			t.Errorf("%s: port %d, %v", name, line.Port, takes)
+		}
+	}
+	st := open(t, rule("2001", policy.Full, 3))
+	alone := with(strange)
+	alone.Media.Lines = alone.Media.Lines[:1]
+	if reply := st.offered("rs-1", alone); reply.Reject != 488 {
+		t.Errorf("nothing can be recorded, and the reply is %+v", reply)
+	}
+
+	st.offered("rs-2", with(offered(0).Codecs[0], strange))
+	st.talk(0, time.Second, 0x11)
+	for at := time.Second; at < 2*time.Second; at += 20 * time.Millisecond {
+		st.feed(0, at+20*time.Millisecond, st.rtp(0, 98, at, bytes.Repeat([]byte{0x21}, 30)))
+	}
+	row := st.bye(2 * time.Second)
+	if row.Streams[0].Packets != 100 || row.Streams[0].Refused != 0 || !noted(row, "X-STRANGE") {
+		t.Errorf("stream %+v, notes %q", row.Streams[0], row.Notes)
+	}
+}
