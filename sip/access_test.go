@@ -49,12 +49,17 @@ func newAuthority(t *testing.T) *authority {
 
 func (a *authority) issue(t *testing.T, name string) tls.Certificate {
 	t.Helper()
+	return a.issueUntil(t, name, time.Now().Add(time.Hour))
+}
+
+func (a *authority) issueUntil(t *testing.T, name string, until time.Time) tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: until.Add(-2 * time.Hour), NotAfter: until,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
 	if err != nil {
@@ -104,7 +109,7 @@ func TestJ02_MutualTLS(t *testing.T) {
 		t.Errorf("source %q", got)
 	}
 	for name, certs := range map[string][]tls.Certificate{
-		"none": nil, "another authority": {other.issue(t, "sbc.example")}, "another name": {ca.issue(t, "thief.example")},
+		"none": nil, "expired": {ca.issueUntil(t, "sbc.example", time.Now().Add(-time.Minute))}, "another authority": {other.issue(t, "sbc.example")}, "another name": {ca.issue(t, "thief.example")},
 	} {
 		c := dial(certs...)
 		if c == nil {

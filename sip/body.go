@@ -9,10 +9,12 @@ import (
 )
 
 const (
-	maxDepth    = 4  // multipart within multipart
-	maxParts    = 32 // of one body, nested ones counted
-	maxPresses  = 32 // of one INFO
-	maxDuration = time.Minute
+	maxDepth   = 4  // multipart within multipart
+	maxParts   = 32 // of one body, nested ones counted
+	maxPresses = 32 // of one INFO
+	// maxPartHeader is how many bytes of a part's folded header are put together.
+	maxPartHeader = 4096
+	maxDuration   = time.Minute
 )
 
 // content is a message body taken apart.

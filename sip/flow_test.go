@@ -178,6 +178,26 @@ func TestC17_LargeMessages(t *testing.T) {
 	c.request(513, "INVITE", "application/sdp", strings.Repeat("x", maxBody+1), "Require: siprec")
 }
 
+// The largest datagram there is.
+func TestC17_LargestDatagram(t *testing.T) {
+	s := listen(t, "udp", nil)
+	c := s.dial(t)
+	pad := func(n int) string {
+		padded := strings.Replace(multipartBody, "</recording>", "<!-- "+strings.Repeat("x", n)+" --></recording>", 1)
+		return c.compose("INVITE", "multipart/mixed;boundary=b1", padded, "Require: siprec")
+	}
+	raw := pad(60_000 + 65_507 - len(pad(60_000)))
+	if len(raw) != 65_507 {
+		t.Fatalf("%d bytes", len(raw))
+	}
+	c.write(raw)
+	c.enter(c.response(200))
+	c.ack()
+	if o := s.offer(t, "INVITE"); len(o.Metadata) != 1 || len(o.Metadata[0].Body) < 60_000 {
+		t.Errorf("%d documents", len(o.Metadata))
+	}
+}
+
 // A 200 of many Record-Routes is larger than 1300 bytes and must leave all the same.
 func TestC17_LargeResponse(t *testing.T) {
 	c := listen(t, "udp", nil).dial(t)

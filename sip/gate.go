@@ -15,7 +15,8 @@ const (
 	maxHead    = 64 << 10  // bytes of start line and headers
 	maxBody    = 256 << 10 // bytes of body
 	maxHeaders = 256
-	maxHops    = 64 // Via and Record-Route values each
+	maxFolds   = 256 // continuation lines in all
+	maxHops    = 64  // Via and Record-Route values each
 	maxCallID  = 256
 )
 
@@ -112,7 +113,7 @@ func readHead(head []byte) (*Message, error) {
 			wrong = err
 		}
 	}
-	bareLF := false
+	bareLF, folds := false, 0
 	for first := true; len(head) > 0; first = false {
 		i := bytes.IndexByte(head, '\n')
 		line := head[:i]
@@ -131,8 +132,15 @@ func readHead(head []byte) (*Message, error) {
 			blame(m.readStartLine(text))
 			continue
 		}
+		if text[0] == ' ' || text[0] == '\t' {
+			folds++
+		}
 		blame(m.readHeader(text))
 		if len(m.headers) > maxHeaders {
+			break
+		}
+		if folds > maxFolds {
+			blame(refuse(400, "more than %d continuation lines", maxFolds))
 			break
 		}
 	}

@@ -188,7 +188,9 @@ func (r *bodyReader) readHead(b []byte) part {
 			break
 		}
 		if last != "" && (text[0] == ' ' || text[0] == '\t') { // folded
-			headers[last] += " " + strings.TrimSpace(text)
+			if len(headers[last]) < maxPartHeader {
+				headers[last] += " " + strings.TrimSpace(text)
+			}
 			b = rest
 			continue
 		}

@@ -246,3 +246,10 @@ func roundOfCalls(t *testing.T, s *served) (took []time.Duration, slow int) {
 	}
 	return took, slow
 }
+
+func prefixes(all ...string) (list []netip.Prefix) {
+	for _, s := range all {
+		list = append(list, netip.MustParsePrefix(s))
+	}
+	return list
+}
