@@ -309,3 +309,31 @@ func (c *src) waitRequest(method string) heard {
 	}
 	return heard{m, string(raw)}
 }
+
+// Whoever answers an offer is free at once, though the ACK comes much later.
+func TestAnswerDoesNotWaitForTheAck(t *testing.T) {
+	took := make(chan time.Duration, 1)
+	inBubble(t, func(s *served) {
+		s.Handler = func(ctx context.Context, rs *Session) error {
+			o := <-rs.Offers()
+			begin := time.Now()
+			if err := o.Answer(answerTo(o)); err != nil {
+				t.Error(err)
+			}
+			took <- time.Since(begin)
+			<-ctx.Done()
+			return nil
+		}
+	}, func(t *testing.T, s *served, c *src) {
+		c.invite(200)
+		if d := <-took; d != 0 {
+			t.Errorf("answering took %v", d)
+		}
+		time.Sleep(10 * time.Second)
+		c.ack()
+		for c.recv(time.Millisecond) != nil { // the 200 was repeated meanwhile
+		}
+		c.silent(time.Minute)
+		c.request(200, "BYE", "", "")
+	})
+}
