@@ -347,26 +347,30 @@ func (s *viewState) present(id string) bool {
 func (v *View) Parties() []Party {
 	s := &v.state
 	var list []Party
+	sends := make(map[string][]string) // labels, by participant
+	for i, l := range s.labels {
+		for _, id := range s.senders(i) {
+			sends[id] = append(sends[id], l)
+		}
+	}
+	names := make(map[string][]Name, len(s.names))
+	for _, n := range s.names {
+		names[n.ID] = n.Names
+	}
 	for _, y := range s.stays {
 		p := Party{
 			ID: y.id, Session: y.session, Joined: y.joined, Left: y.left,
 			StatedJoin: y.statedJoin, StatedLeave: y.statedLeave,
 		}
-		if i := slices.IndexFunc(s.names, func(n Participant) bool { return n.ID == y.id }); i >= 0 {
-			for _, n := range s.names[i].Names {
-				p.AORs = append(p.AORs, n.AOR)
-				if p.Name == "" {
-					p.Name = n.Display
-				}
+		for _, n := range names[y.id] {
+			p.AORs = append(p.AORs, n.AOR)
+			if p.Name == "" {
+				p.Name = n.Display
 			}
-			p.AOR = best(p.AORs)
 		}
+		p.AOR = best(p.AORs)
 		if y.here() {
-			for i, l := range s.labels {
-				if slices.Contains(s.senders(i), y.id) {
-					p.Sends = append(p.Sends, l)
-				}
-			}
+			p.Sends = slices.Clone(sends[y.id])
 			p.Recvs = s.receives(y.id)
 		}
 		list = append(list, p)
@@ -423,8 +427,10 @@ func (s *viewState) senders(i int) (ids []string) {
 		}
 		return ids
 	}
+	seen := make(map[string]bool)
 	for _, y := range s.stays {
-		if y.here() && !slices.Contains(ids, y.id) {
+		if y.here() && !seen[y.id] {
+			seen[y.id] = true
 			ids = append(ids, y.id)
 		}
 	}

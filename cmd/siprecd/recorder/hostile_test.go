@@ -80,7 +80,7 @@ func TestContradictoryMetadataKeepsTheAudio(t *testing.T) {
 		"one id for everything": `<recording ` + ns + `><session session_id="a"/>` + ours + `<stream stream_id="a"><label>1</label></stream></recording>`,
 		"a partial of nothing":  `<recording ` + ns + `><datamode>partial</datamode><participantsessionassoc participant_id="unknown" session_id="s"/></recording>`,
 		"nothing is left":       `<recording ` + ns + `><datamode>complete</datamode></recording>`,
-		"10,000 participants":   `<recording ` + ns + `>` + ours + many(3_000, `<participant participant_id="p%d"/>`) + `</recording>`,
+		"10,000 participants":   `<recording ` + ns + `>` + ours + many(10_000, `<participant participant_id="p%d"/>`) + `</recording>`,
 		"10,000 streams":        `<recording ` + ns + `>` + ours + many(10_000, `<stream stream_id="s%d"><label>1</label></stream>`) + `</recording>`,
 		"an endless name":       `<recording ` + ns + `><participant participant_id="a"><nameID aor="` + ourAOR + `"><name>` + strings.Repeat("x", 200_000) + `</name></nameID></participant></recording>`,
 		"a doctype":             `<!DOCTYPE recording SYSTEM "http://192.0.2.66/x.dtd"><recording ` + ns + `>` + ours + `</recording>`,
