@@ -40,6 +40,8 @@ type Receiver struct {
 	shards []*shard
 	stamps socket // keeps the kernel stamping packets between calls; nil when portable
 
+	notices []string // made by NewReceiver
+
 	mu     sync.Mutex // guards next and closed
 	next   int        // shard of the next Intake
 	closed bool
@@ -72,10 +74,7 @@ func NewReceiver(c ReceiverConfig) (*Receiver, error) {
 		if r.stamps, err = bindRaw(netip.AddrPort{}, c.ReadBuffer); err != nil {
 			return nil, err
 		}
-		r.warnOfSmallBuffers(r.stamps.readBuffer())
-		if !awaitStamps(r.stamps) {
-			c.Log.Warn("the kernel does not say when packets arrive: they get the time at which they are read", "off_by", c.Tick)
-		}
+		r.look(r.stamps)
 	}
 	for range c.Shards {
 		s := newShard(c)
@@ -83,13 +82,6 @@ func NewReceiver(c ReceiverConfig) (*Receiver, error) {
 		go s.run()
 	}
 	return r, nil
-}
-
-func (r *Receiver) warnOfSmallBuffers(got int) {
-	if got < r.cfg.ReadBuffer {
-		r.cfg.Log.Warn("socket buffers are smaller than asked for; raise net.core.rmem_max",
-			"asked", r.cfg.ReadBuffer, "got", got)
-	}
 }
 
 // Close closes every socket at once and waits for the shards.

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,9 @@ type shard struct {
 	listeners int
 	ended     bool
 
+	strained atomic.Int64 // when a tick came late, Unix nanoseconds; 0: never
+
+	last    time.Time // of run alone: when the latest tick began
 	scratch []*Intake // of run alone
 	drainer *drainer  // of run alone; nil when portable
 }
@@ -63,6 +67,7 @@ func (s *shard) run() {
 			next = time.Now()
 		case <-timer.C:
 		}
+		s.began(time.Now())
 		s.tick()
 		timer.Reset(s.nextTick(&next))
 	}

@@ -81,6 +81,7 @@ func startDaemon(o daemonOptions) (d *daemon, err error) {
 	}); err != nil {
 		return d, err
 	}
+	d.notices = append(d.notices, d.rtp.Notices()...)
 	rec := &recorder.Recorder{Store: d.store, Media: d.rtp, Settings: d.settings.Load, Log: d.log}
 	if err = rec.Start(context.Background()); err != nil {
 		return d, err
@@ -134,7 +135,7 @@ func (d *daemon) busy() (time.Duration, bool) {
 		return time.Minute, true
 	case cfg.Limits.MaxCalls > 0 && d.rec.LiveCount() >= cfg.Limits.MaxCalls:
 		return 5 * time.Second, true
-	case d.rtp.Free() == 0:
+	case d.rtp.Free() == 0, d.rtp.Strained():
 		return 5 * time.Second, true
 	}
 	if free, _, err := d.store.Disk(); err == nil && free < diskReserve {

@@ -147,7 +147,7 @@ func (c *Call) Row() store.Row {
 			s.Packets, s.Refused, s.Unauthenticated = n.Kept, n.Refused, n.Unauthenticated
 		}
 	}
-	row.Notes = slices.Concat(row.Notes, deaf(counts, row.Streams), paused(counts))
+	row.Notes = slices.Concat(row.Notes, deaf(counts, row.Streams), paused(counts), dropped(counts))
 	return row
 }
 
