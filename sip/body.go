@@ -97,10 +97,10 @@ func (r *bodyReader) read(p part, depth int) (known bool, err error) {
 	case p.mediaType == "application/sdp":
 		return true, r.readMedia(p)
 	case isMetadata(p.mediaType):
-		r.metadata = append(r.metadata, Metadata{Type: p.mediaType, Body: p.body})
+		r.metadata = append(r.metadata, Metadata{Type: p.mediaType, Charset: p.params["charset"], Body: p.body})
 	case p.disposition == "recording-session" && strings.HasSuffix(p.mediaType, "xml"):
 		r.note("the metadata calls itself %s", p.mediaType)
-		r.metadata = append(r.metadata, Metadata{Type: p.mediaType, Body: p.body})
+		r.metadata = append(r.metadata, Metadata{Type: p.mediaType, Charset: p.params["charset"], Body: p.body})
 	case p.mediaType == "application/dtmf-relay":
 		r.readRelay(p.body)
 	case p.mediaType == "application/dtmf":

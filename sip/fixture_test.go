@@ -113,12 +113,13 @@ func describeRequest(m *Message, at time.Time) string {
 }
 
 func describeParties(t *testing.T, view *rsmeta.View, o *Offer, labels []string) string {
+	view.SetLines(labels)
 	for _, m := range o.Metadata {
-		doc, _, err := rsmeta.Parse(m.Body, nil)
+		doc, _, err := rsmeta.Parse(m.Body, m.Charset, nil)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, m.Body)
 		}
-		view.Apply(doc, o.At, labels)
+		view.Apply(doc, o.At)
 	}
 	if len(o.Metadata) == 0 {
 		return ""

@@ -25,8 +25,9 @@ type Offer struct {
 
 // Metadata is one rs-metadata body part, byte for byte.
 type Metadata struct {
-	Type string // media type as sent, lower case, without parameters
-	Body []byte
+	Type    string // media type as sent, lower case, without parameters
+	Charset string // of its Content-Type, "" when that states none
+	Body    []byte
 }
 
 // Press is one key of a SIP INFO.

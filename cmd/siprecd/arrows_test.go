@@ -44,6 +44,7 @@ var guests = []struct{ module, folder, reason string }{
 	{"github.com/gopacket/gopacket", "cmd/siprecd/replay", "capture files"},
 	{"github.com/pelletier/go-toml/v2", "cmd/siprecd/config", "TOML"},
 	{"golang.org/x/text", "cmd/siprecd/config", "CP949 comments explained"},
+	{"golang.org/x/text", "sip/rsmeta", "names in EUC-KR, as exchanges in Korea write them"},
 	{"github.com/alecthomas/kong", "cmd/siprecd", "the command line"},
 }
 

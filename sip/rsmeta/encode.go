@@ -19,7 +19,9 @@ func SnapshotRequest(reason string) []byte {
 	return w.bytes()
 }
 
-// Encode writes doc as an RFC 7865 document, schema order, for an SRC.
+// Encode writes doc for an SRC, its elements in the order of the schema (RFC
+// 7865 section 9). Extensions are not written: a path does not tell the
+// namespace that the schema asks of them.
 func Encode(doc *Document) []byte {
 	var w writer
 	w.open("recording", "xmlns", namespace)
@@ -28,6 +30,14 @@ func Encode(doc *Document) []byte {
 		mode = "complete"
 	}
 	w.leaf("datamode", mode)
+	w.sessions(doc)
+	w.participants(doc)
+	w.associations(doc)
+	w.close("recording")
+	return w.bytes()
+}
+
+func (w *writer) sessions(doc *Document) {
 	for _, g := range doc.Groups {
 		w.open("group", "group_id", g.ID)
 		w.times(g.Associated, g.Closed)
@@ -38,14 +48,19 @@ func Encode(doc *Document) []byte {
 		for _, id := range s.SIPSessionIDs {
 			w.leaf("sipSessionID", id)
 		}
-		for _, reason := range s.Reasons {
-			w.leaf("reason", reason)
+		for _, r := range s.Reasons {
+			w.open("reason", "cause", r.Cause, "protocol", r.Protocol)
+			w.text(r.Text)
+			w.close("reason")
 		}
 		w.leaf("group-ref", s.GroupRef)
 		w.leaf("start-time", stamp(s.Start))
 		w.leaf("stop-time", stamp(s.Stop))
 		w.close("session")
 	}
+}
+
+func (w *writer) participants(doc *Document) {
 	for _, p := range doc.Participants {
 		w.open("participant", "participant_id", p.ID)
 		for _, n := range p.Names {
@@ -68,14 +83,6 @@ func Encode(doc *Document) []byte {
 		w.leaf("label", s.Label)
 		w.close("stream")
 	}
-	w.associations(doc)
-	for _, e := range doc.Extensions {
-		w.open("extensiondata", "name", e.Path)
-		w.text(e.Value)
-		w.close("extensiondata")
-	}
-	w.close("recording")
-	return w.bytes()
 }
 
 func (w *writer) associations(doc *Document) {

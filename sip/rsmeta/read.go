@@ -1,69 +1,73 @@
 package rsmeta
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
 
-// reader turns the elements of one document into a Document.
+// reader turns the elements of one document into a Document. It reads RFC 7865
+// section 9 and the drafts before it alike: by local names in any case, ids as
+// attributes or as children.
 type reader struct {
 	loc   *time.Location
 	notes []string
 	doc   *Document
 }
 
-// known are the elements that are no extension data.
-var known = map[string]bool{
-	"datamode": true, "group": true, "session": true, "participant": true, "stream": true,
-	"sessionrecordingassoc": true, "participantsessionassoc": true, "participantstreamassoc": true,
-	"nameid": true, "aor": true, "name": true, "label": true, "send": true, "recv": true, "id": true,
-	"associate-time": true, "disassociate-time": true, "start-time": true, "stop-time": true, "end-time": true,
-	"sipsessionid": true, "reason": true, "group-ref": true, "param": true, "mode": true, "initiator": true,
-	"recording": true, "requestor": true, "type": true, "content": true, "requestreason": true,
-}
-
-func (r *reader) document(root *element) *Document {
-	r.doc = &Document{Dialect: "rfc7865", Complete: true}
-	if strings.EqualFold(root.name, "requestsnapshot") {
+func (r *reader) document(root *element) {
+	switch strings.ToLower(root.name) {
+	case "requestsnapshot":
 		r.doc.SnapshotAsk = true
-		return r.doc
-	}
-	if strings.EqualFold(root.name, "recording_metadata") {
+		return
+	case "recording_metadata":
 		r.doc.Dialect = "recording_metadata"
 	}
+	root.read = true
 	for _, e := range hoisted(root.children) {
-		switch strings.ToLower(e.name) {
-		case "datamode":
-			r.doc.Complete = !strings.EqualFold(e.text, "partial")
-		case "requestsnapshot":
-			r.doc.SnapshotAsk = true
-		case "group":
-			r.doc.Groups = append(r.doc.Groups, Group{
-				ID: id(e, "group_id"), Associated: r.time(e, "associate-time"), Closed: r.time(e, "disassociate-time"),
-			})
-		case "session":
-			r.session(e)
-		case "participant":
-			r.participant(e)
-		case "stream":
-			r.stream(e)
-		case "sessionrecordingassoc":
-			r.doc.SessionAssoc = append(r.doc.SessionAssoc, SessionAssoc{
-				Session: ref(e, "session_id", "session"), Associated: r.time(e, "associate-time"), Closed: r.time(e, "disassociate-time"),
-			})
-		case "participantsessionassoc":
-			r.member(e)
-		case "participantstreamassoc":
-			r.doc.Wires = append(r.doc.Wires, Wire{
-				Participant: ref(e, "participant_id", "participant", "id"), Send: texts(e, "send"), Recv: texts(e, "recv"),
-				Associated: r.time(e, "associate-time"), Closed: r.time(e, "disassociate-time"),
-			})
-		}
+		r.element(e)
 	}
 	for _, e := range root.children {
-		r.extensions(e, e.name)
+		of := ""
+		if e.read {
+			of = e.field("group_id", "participant_id", "stream_id", "session_id", "id")
+		}
+		r.doc.Extensions = append(r.doc.Extensions, e.unread(of, e.name)...)
 	}
-	return r.doc
+}
+
+// element reads one element of the top level.
+func (r *reader) element(e *element) {
+	e.read = true
+	switch strings.ToLower(e.name) {
+	case "datamode":
+		r.doc.Complete = !strings.EqualFold(e.value(), "partial")
+	case "requestsnapshot":
+		r.doc.SnapshotAsk = true
+	case "group":
+		r.doc.Groups = append(r.doc.Groups, Group{
+			ID: e.field("group_id", "id"), Associated: r.time(e, "associate-time"), Closed: r.time(e, "disassociate-time"),
+		})
+	case "session":
+		r.session(e)
+	case "participant":
+		r.participant(e)
+	case "stream":
+		r.stream(e)
+	case "sessionrecordingassoc":
+		r.doc.SessionAssoc = append(r.doc.SessionAssoc, SessionAssoc{
+			Session: e.field("session_id", "session", "id"), Associated: r.time(e, "associate-time"), Closed: r.time(e, "disassociate-time"),
+		})
+	case "participantsessionassoc":
+		r.member(e)
+	case "participantstreamassoc":
+		r.doc.Wires = append(r.doc.Wires, Wire{
+			Participant: e.field("participant_id", "participant", "id"), Send: e.references("send"), Recv: e.references("recv"),
+			Associated: r.time(e, "associate-time"), Closed: r.time(e, "disassociate-time"),
+		})
+	default:
+		e.read = false
+	}
 }
 
 // ownID are the elements of the top level that an end tag left out may have
@@ -77,8 +81,12 @@ var ownID = map[string]string{
 func hoisted(list []*element) (flat []*element) {
 	for _, e := range list {
 		flat = append(flat, e)
+		lower := strings.ToLower(e.name)
+		if lower != "session" && lower != "group" && ownID[lower] == "" {
+			continue // extension data may have participants of its own
+		}
 		for _, c := range e.children {
-			if name := ownID[strings.ToLower(c.name)]; name != "" && attribute(c, name) != "" {
+			if id := ownID[strings.ToLower(c.name)]; id != "" && c.attribute(id) != "" {
 				flat = append(flat, hoisted([]*element{c})...)
 			}
 		}
@@ -88,40 +96,44 @@ func hoisted(list []*element) (flat []*element) {
 
 func (r *reader) session(e *element) {
 	s := Session{
-		ID: id(e, "session_id"), GroupRef: ref(e, "group-ref", "group_ref", "group"),
-		SIPSessionIDs: texts(e, "sipsessionid"), Reasons: texts(e, "reason"),
-		Start: r.time(e, "start-time"), Stop: r.time(e, "stop-time"),
+		ID: e.field("session_id", "id"), GroupRef: e.field("group-ref", "group_ref", "group"),
+		SIPSessionIDs: e.values("sipSessionID"), Start: r.time(e, "start-time", "associate-time"),
+		Stop: r.time(e, "stop-time", "end-time", "disassociate-time"),
 	}
-	if s.Stop.IsZero() {
-		s.Stop = r.time(e, "end-time")
+	for _, c := range e.all("reason") {
+		reason := Reason{Protocol: c.attribute("protocol"), Cause: c.attribute("cause"), Text: c.value()}
+		if reason.Protocol == "" {
+			reason.Protocol = "SIP"
+		}
+		s.Reasons = append(s.Reasons, reason)
 	}
 	r.doc.Sessions = append(r.doc.Sessions, s)
 }
 
 func (r *reader) participant(e *element) {
-	p := Participant{ID: id(e, "participant_id")}
-	for _, n := range all(e, "nameid") {
-		name := Name{AOR: trimAOR(ref(n, "aor")), Display: ref(n, "name")}
-		for _, c := range all(n, "name") {
-			name.Lang = ref(c, "lang")
+	p := Participant{ID: e.field("participant_id", "id")}
+	for _, n := range e.all("nameID") {
+		name := Name{AOR: trimAOR(n.field("aor")), Display: n.field("name")}
+		for _, c := range n.all("name") {
+			if lang := c.attribute("lang"); name.Lang == "" {
+				name.Lang = lang
+			}
 		}
 		p.Names = append(p.Names, name)
 	}
-	for _, a := range all(e, "aor") {
-		p.Names = append(p.Names, Name{AOR: trimAOR(a.text), Display: ref(e, "name")})
-	}
-	if a := attribute(e, "aor"); a != "" {
-		p.Names = append(p.Names, Name{AOR: trimAOR(a), Display: ref(e, "name")})
+	for _, a := range append(e.values("aor"), e.attribute("aor")) {
+		if a != "" {
+			p.Names = append(p.Names, Name{AOR: trimAOR(a), Display: e.field("name")})
+		}
 	}
 	r.doc.Participants = append(r.doc.Participants, p)
 	// Older dialects say inside the participant what associations say later.
-	if session := ref(e, "session"); session != "" {
+	associated, closed := r.time(e, "associate-time"), r.time(e, "disassociate-time")
+	if session := e.field("session"); session != "" {
 		r.draft()
-		r.doc.Members = append(r.doc.Members, Member{Participant: p.ID, Session: session,
-			Associated: r.time(e, "associate-time"), Closed: r.time(e, "disassociate-time")})
+		r.doc.Members = append(r.doc.Members, Member{Participant: p.ID, Session: session, Associated: associated, Closed: closed})
 	}
-	sends, recvs := inner(e, "send"), inner(e, "recv")
-	if len(sends)+len(recvs) > 0 {
+	if sends, recvs := e.references("send"), e.references("recv"); len(sends)+len(recvs) > 0 {
 		r.draft()
 		r.doc.Wires = append(r.doc.Wires, Wire{Participant: p.ID, Send: sends, Recv: recvs})
 	}
@@ -135,48 +147,37 @@ func (r *reader) draft() {
 
 func (r *reader) stream(e *element) {
 	r.doc.Streams = append(r.doc.Streams, Stream{
-		ID: id(e, "stream_id"), Session: ref(e, "session_id", "session"), Label: ref(e, "label"), Content: ref(e, "content"),
+		ID: e.field("stream_id", "id"), Session: e.field("session_id", "session"), Label: e.field("label"),
 	})
+	// Drafts date streams too; who sends them when is said elsewhere.
+	e.field("associate-time")
+	e.field("disassociate-time")
 }
 
 func (r *reader) member(e *element) {
 	m := Member{
-		Participant: ref(e, "participant_id", "participant", "id"), Session: ref(e, "session_id", "session"),
+		Participant: e.field("participant_id", "participant", "id"), Session: e.field("session_id", "session"),
 		Associated: r.time(e, "associate-time"), Closed: r.time(e, "disassociate-time"),
 	}
-	for _, p := range all(e, "param") {
+	for _, p := range e.all("param") {
 		if m.Params == nil {
 			m.Params = make(map[string]string)
 		}
-		m.Params[ref(p, "pname")] = ref(p, "pval")
+		m.Params[p.field("pname")] = p.field("pval")
 	}
 	r.doc.Members = append(r.doc.Members, m)
 }
 
-// extensions keeps what is nobody's own element, with its path.
-func (r *reader) extensions(e *element, path string) {
-	lower := strings.ToLower(e.name)
-	if !known[lower] {
-		if e.text != "" {
-			r.doc.Extensions = append(r.doc.Extensions, Extension{path, e.text})
-		}
-		for _, a := range e.attrs {
-			r.doc.Extensions = append(r.doc.Extensions, Extension{path + "@" + a.name, a.value})
-		}
-	}
-	for _, c := range e.children {
-		r.extensions(c, path+"/"+c.name)
-	}
-}
-
-// layouts are the ways SRCs write a time.
+// layouts are the ways SRCs write a time: RFC 3339 and what falls short of it.
 var layouts = []string{
-	time.RFC3339Nano, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05.999999999Z0700",
-	"2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05Z07",
+	time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05Z07",
+	"2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999",
 }
 
-func (r *reader) time(e *element, name string) time.Time {
-	s := ref(e, name)
+// time reads the first of the fields that is there (RFC 7865 section 6.9).
+// Years before 2000 are those of a clock that was never set.
+func (r *reader) time(e *element, names ...string) time.Time {
+	s := e.field(names...)
 	if s == "" {
 		return time.Time{}
 	}
@@ -196,68 +197,9 @@ func (r *reader) time(e *element, name string) time.Time {
 }
 
 func (r *reader) note(n string) {
-	for _, have := range r.notes {
-		if have == n {
-			return
-		}
+	if !slices.Contains(r.notes, n) {
+		r.notes = append(r.notes, n)
 	}
-	r.notes = append(r.notes, n)
-}
-
-// id is an element's own identifier: named attribute, "id", or a child so named.
-func id(e *element, name string) string { return ref(e, name, "id") }
-
-// ref returns the first of the names that is an attribute or a child with text.
-func ref(e *element, names ...string) string {
-	for _, n := range names {
-		if v := attribute(e, n); v != "" {
-			return v
-		}
-		for _, c := range e.children {
-			if strings.EqualFold(c.name, n) && c.text != "" {
-				return c.text
-			}
-		}
-	}
-	return ""
-}
-
-func attribute(e *element, name string) string {
-	for _, a := range e.attrs {
-		if strings.EqualFold(a.name, name) {
-			return a.value
-		}
-	}
-	return ""
-}
-
-func all(e *element, name string) (list []*element) {
-	for _, c := range e.children {
-		if strings.EqualFold(c.name, name) {
-			list = append(list, c)
-		}
-	}
-	return list
-}
-
-func texts(e *element, name string) (list []string) {
-	for _, c := range all(e, name) {
-		if c.text != "" {
-			list = append(list, c.text)
-		}
-	}
-	return list
-}
-
-// inner are references inside a participant: as text, or as an id child.
-func inner(e *element, name string) (list []string) {
-	for _, c := range all(e, name) {
-		if c.text != "" {
-			list = append(list, c.text)
-		}
-		list = append(list, texts(c, "id")...)
-	}
-	return list
 }
 
 // trimAOR takes away brackets and blanks that have no place in an address.

@@ -14,7 +14,7 @@ var (
 
 func parse(t *testing.T, s string) *Document {
 	t.Helper()
-	doc, _, err := Parse([]byte(s), nil)
+	doc, _, err := Parse([]byte(s), "", nil)
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, s)
 	}
@@ -41,7 +41,7 @@ func twoParties() *Document {
 
 func TestEncodeIsReadBack(t *testing.T) {
 	want := twoParties()
-	got, notes, err := Parse(Encode(want), nil)
+	got, notes, err := Parse(Encode(want), "", nil)
 	if err != nil || len(notes) > 0 {
 		t.Fatal(err, notes)
 	}
@@ -55,35 +55,37 @@ func TestEncodeIsReadBack(t *testing.T) {
 
 func TestD14_D24_AssociationsTieLinesAndAreReplacedWhole(t *testing.T) {
 	var v View
+	v.SetLines([]string{"96", "97"})
 	doc := twoParties()
 	doc.Participants[0], doc.Participants[1] = doc.Participants[1], doc.Participants[0] // order must not matter
-	if notes := v.Apply(doc, at0, []string{"96", "97"}); len(notes) > 0 {
+	if notes := v.Apply(doc, at0); len(notes) > 0 {
 		t.Error(notes)
 	}
-	if s := v.Senders("96"); !reflect.DeepEqual(s, []string{"p1"}) {
+	if s := v.Senders(0); !reflect.DeepEqual(s, []string{"p1"}) {
 		t.Errorf("senders of 96: %v", s)
 	}
 	v.Apply(parse(t, `<recording xmlns="urn:ietf:params:xml:ns:recording:1"><datamode>partial</datamode>
-		<participantstreamassoc participant_id="p1"><recv>s2</recv></participantstreamassoc></recording>`), at1, []string{"96", "97"})
-	if s := v.Senders("96"); len(s) != 0 {
+		<participantstreamassoc participant_id="p1"><recv>s2</recv></participantstreamassoc></recording>`), at1)
+	if s := v.Senders(0); len(s) != 0 {
 		t.Errorf("p1 still sends: %v", s)
 	}
-	if s := v.Senders("97"); !reflect.DeepEqual(s, []string{"p2"}) {
+	if s := v.Senders(1); !reflect.DeepEqual(s, []string{"p2"}) {
 		t.Errorf("p2 does not send any more: %v", s)
 	}
 }
 
 func TestD18_D19_PartialKeepsCompleteReplaces(t *testing.T) {
 	var v View
-	v.Apply(twoParties(), at0, []string{"96", "97"})
+	v.SetLines([]string{"96", "97"})
+	v.Apply(twoParties(), at0)
 	v.Apply(parse(t, `<recording><datamode>partial</datamode><participant participant_id="p3"><nameID aor="sip:2003@example.org"/></participant>
 		<participantsessionassoc participant_id="p1" session_id="cs1"><disassociate-time>2026-11-23T09:00:10Z</disassociate-time></participantsessionassoc>
-		<participantsessionassoc participant_id="p3" session_id="cs1"/></recording>`), at1, []string{"96", "97"})
+		<participantsessionassoc participant_id="p3" session_id="cs1"/></recording>`), at1)
 	ps := v.Parties()
 	if len(ps) != 3 || ps[0].Left != at1 || !ps[1].Left.IsZero() || ps[2].Joined != at1 || !ps[2].Left.IsZero() {
 		t.Fatalf("parties %+v", ps)
 	}
-	v.Apply(twoParties(), at1.Add(time.Second), []string{"96", "97"})
+	v.Apply(twoParties(), at1.Add(time.Second))
 	ps = v.Parties()
 	if len(ps) != 4 || ps[2].Left != at1.Add(time.Second) || ps[3].ID != "p1" || !ps[3].Left.IsZero() {
 		t.Errorf("after a complete document: %+v", ps)
@@ -92,11 +94,11 @@ func TestD18_D19_PartialKeepsCompleteReplaces(t *testing.T) {
 
 func TestC11_PartialWithoutBaseNeedsASnapshot(t *testing.T) {
 	var v View
-	v.Apply(parse(t, `<recording><datamode>partial</datamode></recording>`), at0, nil)
+	v.Apply(parse(t, `<recording><datamode>partial</datamode></recording>`), at0)
 	if !v.NeedSnapshot {
 		t.Error("no snapshot is asked for")
 	}
-	v.Apply(twoParties(), at1, nil)
+	v.Apply(twoParties(), at1)
 	if v.NeedSnapshot {
 		t.Error("a snapshot came and is still asked for")
 	}
@@ -104,8 +106,8 @@ func TestC11_PartialWithoutBaseNeedsASnapshot(t *testing.T) {
 
 func TestD20_SessionStopMeansAllHaveLeft(t *testing.T) {
 	var v View
-	v.Apply(twoParties(), at0, nil)
-	v.Apply(parse(t, `<recording><datamode>partial</datamode><session session_id="cs1"><stop-time>2026-11-23T09:00:10Z</stop-time></session></recording>`), at1, nil)
+	v.Apply(twoParties(), at0)
+	v.Apply(parse(t, `<recording><datamode>partial</datamode><session session_id="cs1"><stop-time>2026-11-23T09:00:10Z</stop-time></session></recording>`), at1)
 	for _, p := range v.Parties() {
 		if p.Left != at1 {
 			t.Errorf("%s has not left", p.ID)
@@ -116,13 +118,14 @@ func TestD20_SessionStopMeansAllHaveLeft(t *testing.T) {
 // Empty associations and no streams: lines are tied by order, and it is said.
 func TestQ_EmptyAssociationsAreTiedByOrder(t *testing.T) {
 	var v View
+	v.SetLines([]string{"0", "1"})
 	notes := v.Apply(parse(t, `<recording><session session_id="x"/><participant participant_id="a"><nameID aor="sip:2001@example.org"/></participant>
 		<participant participant_id="b"><nameID aor="sip:2002@example.org"/></participant>
-		<participantstreamassoc participant_id="a"></participantstreamassoc><participantstreamassoc participant_id="b"/></recording>`), at0, []string{"0", "1"})
+		<participantstreamassoc participant_id="a"></participantstreamassoc><participantstreamassoc participant_id="b"/></recording>`), at0)
 	if len(notes) != 1 || !strings.Contains(notes[0], "order") {
 		t.Errorf("notes %q", notes)
 	}
-	if s := v.Senders("1"); !reflect.DeepEqual(s, []string{"b"}) {
+	if s := v.Senders(1); !reflect.DeepEqual(s, []string{"b"}) {
 		t.Errorf("senders %v", s)
 	}
 }
@@ -145,7 +148,8 @@ func TestDialects(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var v View
-			v.Apply(parse(t, s), at0, []string{"16777227"})
+			v.SetLines([]string{"16777227"})
+			v.Apply(parse(t, s), at0)
 			ps := v.Parties()
 			if len(ps) != 1 || ps[0].AOR != "sip:2001@example.org" || !reflect.DeepEqual(ps[0].Sends, []string{"16777227"}) {
 				t.Errorf("parties %+v", ps)
@@ -156,7 +160,7 @@ func TestDialects(t *testing.T) {
 
 func TestC20_NoEntityIsExpandedNoBombCosts(t *testing.T) {
 	bomb := `<!DOCTYPE r [<!ENTITY a "` + strings.Repeat("x", 1000) + `"><!ENTITY b "&a;&a;&a;">]><recording><participant participant_id="p"><nameID aor="&b;"/></participant></recording>`
-	doc, notes, err := Parse([]byte(bomb), nil)
+	doc, notes, err := Parse([]byte(bomb), "", nil)
 	if err == nil && len(doc.Participants) > 0 && len(doc.Participants[0].Names) > 0 && strings.Contains(doc.Participants[0].Names[0].AOR, "xx") {
 		t.Error("an entity was expanded")
 	}
@@ -174,9 +178,8 @@ func TestC20_NoEntityIsExpandedNoBombCosts(t *testing.T) {
 		"ampersands":      "<recording>" + strings.Repeat("& &a ", 6_000),
 		"addresses":       "<recording>" + strings.Repeat("<sip:a@b>", 3_500),
 	} {
-		start := time.Now()
-		doc, notes, err := Parse([]byte(s), nil)
-		if took := time.Since(start); took > 50*time.Millisecond*slowness {
+		doc, notes, err := Parse([]byte(s), "", nil)
+		if took := quickest(func() { Parse([]byte(s), "", nil) }); took > 50*time.Millisecond*slowness {
 			t.Errorf("%s took %v", name, took)
 		}
 		if err == nil && len(notes) == 0 {
@@ -185,23 +188,37 @@ func TestC20_NoEntityIsExpandedNoBombCosts(t *testing.T) {
 	}
 }
 
+// quickest returns how long do takes when the machine does nothing else: the
+// least of ten times.
+func quickest(do func()) time.Duration {
+	best := time.Hour
+	for range 10 {
+		start := time.Now()
+		do()
+		best = min(best, time.Since(start))
+	}
+	return best
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add(Encode(twoParties()))
 	f.Add([]byte(`<recording_metadata><participant><id>p</id><aor>x</aor></participant>`))
 	f.Add([]byte(`<recording><a b=c>&x;</a><!DOCTYPE [`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		doc, _, err := Parse(raw, nil)
+		doc, _, err := Parse(raw, "", nil)
 		if err != nil {
 			return
 		}
 		var v View
-		v.Apply(doc, at0, []string{"1", "2"})
-		v.Apply(doc, at1, []string{"1"})
+		v.SetLines([]string{"1", "2"})
+		v.Apply(doc, at0)
+		v.SetLines([]string{"1"})
+		v.Apply(doc, at1)
 		for _, p := range v.Parties() {
 			if !p.Left.IsZero() && p.Left.Before(p.Joined) {
 				t.Errorf("%s left before joining", p.ID)
 			}
 		}
-		v.Senders("1")
+		v.Senders(1)
 	})
 }

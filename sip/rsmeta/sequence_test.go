@@ -47,6 +47,7 @@ func sequence(t *testing.T, a *txtar.Archive) {
 		}
 	}
 	var v View
+	v.SetLines(labels)
 	views := make(map[string]string)
 	var files []txtar.File
 	arrived := at0
@@ -56,12 +57,12 @@ func sequence(t *testing.T, a *txtar.Archive) {
 			views[f.Name] = string(f.Data)
 			continue
 		}
-		doc, notes, err := Parse(f.Data, time.FixedZone("KST", 9*3600))
+		doc, notes, err := Parse(f.Data, "", time.FixedZone("KST", 9*3600))
 		got := ""
 		if err != nil {
 			got = fmt.Sprintf("not understood: %v\n", err)
 		} else {
-			notes = append(notes, v.Apply(doc, arrived, labels)...)
+			notes = append(notes, v.Apply(doc, arrived)...)
 			got = describe(&v, doc, labels)
 		}
 		arrived = arrived.Add(time.Second)
@@ -99,7 +100,7 @@ func describe(v *View, doc *Document, labels []string) string {
 			fmt.Fprintf(&b, " sip %s", id)
 		}
 		for _, r := range s.Reasons {
-			fmt.Fprintf(&b, " reason %q", r)
+			fmt.Fprintf(&b, " reason %s %s %q", r.Protocol, r.Cause, r.Text)
 		}
 		if !s.Start.IsZero() {
 			fmt.Fprintf(&b, " from %s", since(s.Start))
@@ -120,8 +121,8 @@ func describe(v *View, doc *Document, labels []string) string {
 		}
 		fmt.Fprintf(&b, " sends %v hears %v\n", p.Sends, p.Recvs)
 	}
-	for _, l := range labels {
-		fmt.Fprintf(&b, "line %s from %v of %v\n", l, v.Senders(l), v.Owners(l))
+	for i, l := range labels {
+		fmt.Fprintf(&b, "line %s from %v of %v\n", l, v.Senders(i), v.Owners(i))
 	}
 	for _, e := range doc.Extensions {
 		fmt.Fprintf(&b, "data %s = %q\n", e.Path, e.Value)

@@ -272,9 +272,12 @@ func (c *Call) keep(d document) {
 // metadata applies the documents of an offer. It returns the reason to ask for
 // a snapshot, if there is one, and whether a document could not be read.
 func (c *Call) metadata(o *sip.Offer) (snapshot string, unreadable bool) {
+	for _, n := range c.view.SetLines(c.labels()) {
+		c.note("metadata: %s", n)
+	}
 	for _, m := range o.Metadata {
 		c.keep(newDocument(o.At, m))
-		doc, notes, err := rsmeta.Parse(m.Body, c.source.Location)
+		doc, notes, err := rsmeta.Parse(m.Body, m.Charset, c.source.Location)
 		for _, n := range notes {
 			c.note("metadata: %s", n)
 		}
@@ -284,7 +287,7 @@ func (c *Call) metadata(o *sip.Offer) (snapshot string, unreadable bool) {
 			continue
 		}
 		c.understood = c.understood || len(notes) == 0 || len(doc.Participants)+len(doc.Sessions) > 0
-		for _, n := range c.view.Apply(doc, o.At, c.labels()) {
+		for _, n := range c.view.Apply(doc, o.At) {
 			c.note("metadata: %s", n)
 		}
 		c.extensions(doc)

@@ -77,22 +77,13 @@ func (c *Call) ourIDs() []string {
 	return ids
 }
 
-// senders returns the participants whose line l is, on hold too; without any
-// association, by order, as the last resort.
+// senders returns the participants whose line l is, on hold too. Parties that
+// only the SIP headers name are taken by order, as the last resort.
 func (c *Call) senders(l *line) []string {
-	if ids := c.view.Owners(l.offered.Label); len(ids) > 0 {
+	if ids := c.view.Owners(l.index); len(ids) > 0 || c.understood {
 		return ids
 	}
 	here := c.present()
-	for _, p := range here {
-		if len(p.Sends) > 0 {
-			return nil
-		}
-	}
-	if l.index < len(here) && len(c.lines) > 1 {
-		c.note("metadata ties no participant to a line: taken by order")
-		return []string{here[l.index].ID}
-	}
 	if len(c.lines) == 1 {
 		ids := make([]string, len(here))
 		for i, p := range here {
@@ -100,7 +91,11 @@ func (c *Call) senders(l *line) []string {
 		}
 		return ids
 	}
-	return nil
+	if l.index >= len(here) {
+		return nil
+	}
+	c.note("no metadata ties a party to a line: taken by order")
+	return []string{here[l.index].ID}
 }
 
 func (c *Call) aors(ids []string) string {

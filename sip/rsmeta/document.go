@@ -1,15 +1,14 @@
-// Package rsmeta reads and writes SIPREC metadata (RFC 7865), in every dialect
-// that SRCs send.
 package rsmeta
 
 import "time"
 
 // Document is one rs-metadata document as understood. Every list is in the
-// document's order.
+// document's order. Times are as the SRC states them, zero when absent.
 type Document struct {
 	Dialect      string // "rfc7865", "draft", "recording_metadata"
-	Complete     bool   // dataMode complete, or absent
-	SnapshotAsk  bool   // a requestsnapshot document
+	Complete     bool   // dataMode complete, or absent (RFC 7865 section 5.1.2)
+	Cut          bool   // not all of it was read: what it does not name may still be there
+	SnapshotAsk  bool   // a requestsnapshot document (RFC 7865 section 7)
 	Groups       []Group
 	Sessions     []Session
 	Participants []Participant
@@ -31,8 +30,15 @@ type Session struct {
 	ID            string
 	GroupRef      string
 	SIPSessionIDs []string
-	Reasons       []string
+	Reasons       []Reason
 	Start, Stop   time.Time
+}
+
+// Reason is why a CS began or ended (RFC 3326, RFC 7865 section 6.3.1).
+type Reason struct {
+	Protocol string // "SIP" when the document names none
+	Cause    string
+	Text     string
 }
 
 // Participant is a party of a CS (RFC 7865 section 6.5).
@@ -41,11 +47,12 @@ type Participant struct {
 	Names []Name
 }
 
-// Name is one nameID of a participant.
+// Name is one nameID of a participant. Lang is the xml:lang of Display.
 type Name struct{ AOR, Display, Lang string }
 
-// Stream is a media stream of a CS (RFC 7865 section 6.7).
-type Stream struct{ ID, Session, Label, Content string }
+// Stream is a media stream of a CS (RFC 7865 section 6.7). Label is that of the
+// m-line it comes on; one that is not delivered to the SRS may have none.
+type Stream struct{ ID, Session, Label string }
 
 // SessionAssoc ties a CS to the RS (RFC 7865 section 6.4).
 type SessionAssoc struct {
@@ -68,28 +75,12 @@ type Wire struct {
 	Associated, Closed time.Time
 }
 
-// Extension is one leaf of extension data: Path is the element names from the
-// document's root joined by "/", local names only; attributes come as
-// "element@attribute".
-type Extension struct{ Path, Value string }
-
-// View is the metadata of one RS as it stands after all documents so far,
-// with its history. Its zero value is an empty view. It is not safe for
-// concurrent use.
-type View struct {
-	NeedSnapshot bool // a partial arrived that had no base
-	state        viewState
-}
-
-// Party is a participant in a view: who, from when to when.
-type Party struct {
-	ID           string
-	AOR          string // the most useful of its AoRs, trimmed
-	AORs         []string
-	Name         string
-	Session      string
-	Joined, Left time.Time // arrival times of the documents that said so; zero Left: still here
-	StatedJoin   time.Time // the SRC's own time, as stated; zero when absent
-	StatedLeave  time.Time
-	Sends, Recvs []string // labels of the RS's SDP it sends and receives now
+// Extension is one leaf of extension data: whatever has no meaning in RFC 7865
+// and its drafts (RFC 7865 section 5.1.1). Path is the element names from the
+// document's root joined by "/", local names only. An element's attribute name,
+// label or key is one more step of the path, its attribute value what stands
+// there; other attributes come as "element@attribute".
+type Extension struct {
+	Of          string // id of the group, session, participant or stream it is in, "" for none
+	Path, Value string
 }
