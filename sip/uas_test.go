@@ -235,11 +235,11 @@ func TestH12_RepeatedInviteIsOneSession(t *testing.T) {
 	s := listen(t, "udp", nil)
 	c := s.dial(t)
 	raw := c.compose("INVITE", "application/sdp", offerSDP, "Require: siprec")
-	for range 4 {
+	c.write(raw)
+	c.enter(c.response(200))
+	for range 3 {
 		c.write(raw)
-	}
-	for range 4 {
-		c.enter(c.response(200))
+		c.response(200)
 	}
 	c.ack()
 	c.write(raw) // after the ACK too (RFC 6026)
@@ -383,5 +383,23 @@ func TestH27_SessionID(t *testing.T) {
 	}
 	if got := snapshot(t, s, c).header("Session-ID"); got != ours+";remote="+theirs {
 		t.Errorf("Session-ID of our request: %s", got)
+	}
+}
+
+// No RS gives up its place for another, or is joined by it.
+func TestNobodyTakesOverASession(t *testing.T) {
+	s := listen(t, "udp", nil)
+	c, other := s.dial(t), s.dial(t)
+	c.start()
+	tags := ";to-tag=" + parseAddress(c.to).Params["tag"] + ";from-tag=" + c.tag
+	for _, name := range []string{"Replaces", "Join"} {
+		other.request(603, "INVITE", "application/sdp", offerSDP, "Require: siprec", name+": "+c.callID+tags)
+		other.absorb()
+		other.request(481, "INVITE", "application/sdp", offerSDP, "Require: siprec", name+": "+c.callID+";to-tag=forged;from-tag="+c.tag)
+		other.absorb()
+	}
+	c.request(200, "UPDATE", "", "")
+	if len(s.live) != 1 || len(s.ends) != 0 {
+		t.Errorf("%d sessions, %d ended", len(s.live), len(s.ends))
 	}
 }
