@@ -183,7 +183,7 @@ func (r *bodyReader) readKeys(body []byte) {
 		if digit := key(text[i : i+1]); digit != 0 {
 			r.presses = append(r.presses, Press{Digit: digit})
 		} else {
-			unread = unread || text[i] > ' '
+			unread = unread || !strings.ContainsRune(" \t\r\n,", rune(text[i]))
 		}
 	}
 	if unread {
