@@ -2,14 +2,16 @@
 // from sip (what is signalled), policy (what is decided), media (what arrives
 // and how it sounds) and store (what is kept).
 //
-// Its types: Recorder, one a process; Call, one recording as a machine whose
-// inputs are events with their times and which has no goroutine and no clock;
-// Ports, where a Call's lines get their sockets. ServeSession drives a Call
+// Its types: Recorder, one a process; Call, the recordings of one RS as a
+// machine whose inputs are events with their times and which has no goroutine
+// and no clock: one recording as a rule, one after the other on a persistent
+// RS; Ports, where a Call's lines get their sockets. ServeSession drives a Call
 // live, package replay drives one from a capture; both take the same steps.
 //
 // Recorder.Start starts the rendering workers and Close waits for them. Each
-// ServeSession runs in the goroutine that the SIP server gave it and starts at
-// most one more, for our own re-INVITE, which it awaits.
+// ServeSession runs in the goroutine that the SIP server gave it; what it asks
+// of the SRC, re-INVITEs and snapshots, waits for its answers in an asker's
+// goroutines, which ServeSession awaits.
 //
 // It is not where a protocol is read, a packet is judged or a file is laid
 // out: those are the leaves' work.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
-	"sync"
 	"time"
 
 	"siprecd/media"
@@ -29,13 +28,8 @@ func (r *Recorder) ServeSession(ctx context.Context, s *sip.Session) error {
 	var end error = &sip.EndError{Side: "srs", Reason: "internal"}
 	defer func() { r.finish(log, c, end) }()
 
-	// Our own re-INVITE and UPDATE wait for the SRC's answers, and offers of
-	// the SRC may have to be answered before that.
-	var asked sync.WaitGroup
-	defer asked.Wait()
-	asking, stopAsking := context.WithCancel(ctx)
-	defer stopAsking()
-
+	src := startAsking(ctx, c, s)
+	defer src.end()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	answered := false
@@ -66,12 +60,7 @@ func (r *Recorder) ServeSession(ctx context.Context, s *sip.Session) error {
 		if reply.Begun {
 			r.enrol(c)
 		}
-		if reply.Redirect {
-			asked.Go(func() { c.ask(s.Redirect(asking, reply.Answer), "re-INVITE") })
-		}
-		if reply.Snapshot != "" {
-			asked.Go(func() { c.ask(s.RequestSnapshot(asking, reply.Snapshot), "snapshot request") })
-		}
+		src.ask(reply)
 	}
 }
 
@@ -89,13 +78,6 @@ func respond(o *sip.Offer, reply Reply) error {
 		return o.Reject(reply.Reject, reply.Reason)
 	}
 	return o.Answer(reply.Answer)
-}
-
-// ask keeps the outcome of a request of ours.
-func (c *Call) ask(err error, what string) {
-	if err != nil && !errors.Is(err, context.Canceled) {
-		c.note("%s: %v", what, err)
-	}
 }
 
 // sockets is where a live call's lines get their ports.
