@@ -178,7 +178,7 @@ func (r *bodyReader) readKeys(body []byte) {
 		r.note("the INFO holds more than %d keys: the rest is ignored", maxPresses)
 		text = text[:maxPresses]
 	}
-	unread := text == ""
+	unread, before := false, len(r.presses)
 	for i := range len(text) {
 		if digit := key(text[i : i+1]); digit != 0 {
 			r.presses = append(r.presses, Press{Digit: digit})
@@ -186,7 +186,7 @@ func (r *bodyReader) readKeys(body []byte) {
 			unread = unread || !strings.ContainsRune(" \t\r\n,", rune(text[i]))
 		}
 	}
-	if unread {
+	if unread || len(r.presses) == before {
 		r.note("the INFO names no key")
 	}
 }
