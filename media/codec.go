@@ -1,65 +1,83 @@
 package media
 
-// codec turns the payloads of one payload format name into samples.
-type codec struct {
-	name string // upper case, as in Format.Name
+import "strings"
 
-	// rate returns the Hz of the decoded audio, 8,000 or 16,000; 0 when this
-	// variant of the format cannot be decoded.
+// codec is what the renderer knows of one payload format.
+type codec struct {
+	name   string   // upper case, as in Format.Name
+	static []Format // what its static payload types mean (RFC 3551 6)
+
+	content content
+
+	// rate returns the Hz of the decoded audio; 0 when this variant of the
+	// format cannot be decoded here, only kept.
 	rate func(Format) int
 
-	// units returns how many RTP clock units a payload lasts.
+	// units returns how many RTP clock units a payload lasts, whether it can
+	// be decoded here or not; 0 when it is no payload of this format.
 	units func(f Format, payload []byte) int
 
-	// open makes a decoder for one stream: it appends the samples of each
-	// payload, in order, to dst.
-	open func(Format) func(dst []int16, payload []byte) []int16
+	// open makes a decoder for one sender.
+	open func(Format) decoder
+
+	// rests reports whether the sender says with a payload that it may send
+	// nothing for a while. nil: it has no way to.
+	rests func(payload []byte) bool
 
 	plain   bool // each payload can be decoded by itself
 	silence byte // what fills gaps when payloads are written as they came
 	tag     uint16
 }
 
-// decodable returns the codecs built in, one file each.
-func decodable() []codec {
-	return []codec{codecPCMU(), codecPCMA(), codecL16()}
+// decoder appends the samples of each payload, in order, to dst: mono, and as
+// many as its units say.
+type decoder func(dst []int16, payload []byte) []int16
+
+// codecs has a row for each format that is understood here. Whatever is not in
+// it is kept on the tape.
+var codecs = []codec{
+	codecPCMU, codecPCMA, codecG722, codecL16, codecOpus, codecG729,
+	codecCN, codecTelephoneEvent, codecRED,
 }
 
-// findCodec returns nil when f cannot be decoded.
-func findCodec(f Format) *codec {
-	for _, c := range decodable() {
-		if c.name == f.Name && c.rate(f) > 0 {
-			return &c
+// findCodec returns nil for a format that has no row.
+func findCodec(name string) *codec {
+	for i := range codecs {
+		if strings.EqualFold(codecs[i].name, name) {
+			return &codecs[i]
 		}
 	}
 	return nil
 }
 
-// Renders reports whether payloads of f become sound, or are understood to be
-// none: what a line may be accepted with.
-func Renders(f Format) bool {
-	switch f.Name {
-	case "CN", "TELEPHONE-EVENT":
-		return true
+// staticFormat returns what a payload type means that nobody announced; false
+// for those that a line must announce.
+func staticFormat(payloadType uint8) (f Format, ok bool) {
+	for i := range codecs {
+		for _, f := range codecs[i].static {
+			if f.Payload == payloadType {
+				return f, true
+			}
+		}
 	}
-	return findCodec(f) != nil
+	return Format{}, false
 }
 
-// staticName is what a payload type is that nobody announced (RFC 3551 section
-// 6; 19 was comfort noise before it was 13); "" for those that a line must
-// announce. Their clocks are all of 8,000 Hz.
-func staticName(payloadType uint8) string {
-	switch payloadType {
-	case 0:
-		return "PCMU"
-	case 8:
-		return "PCMA"
-	case 9:
-		return "G722"
-	case 13, 19:
-		return "CN"
-	case 18:
-		return "G729"
+// decodes reports whether payloads of f can be turned into sound here.
+func (c *codec) decodes(f Format) bool {
+	return c != nil && c.open != nil && c.rate(f) > 0
+}
+
+// Renders reports whether payloads of f become sound, or are understood to be
+// none: what a line may be accepted with. Names are compared without regard to
+// case; zero channels are one.
+func Renders(f Format) bool {
+	c := findCodec(f.Name)
+	switch {
+	case c == nil || f.Clock <= 0 || f.Clock > maxClock:
+		return false
+	case c.content == noise || c.content == event:
+		return true
 	}
-	return ""
+	return c.decodes(f)
 }

@@ -7,11 +7,12 @@ const (
 	tagULaw = 7
 )
 
-func codecPCMU() codec { return g711Codec("PCMU", &DecodeULaw, 0xFF, tagULaw) }
+var (
+	codecPCMU = g711Codec("PCMU", 0, &DecodeULaw, 0xFF, tagULaw)
+	codecPCMA = g711Codec("PCMA", 8, &DecodeALaw, 0xD5, tagALaw)
+)
 
-func codecPCMA() codec { return g711Codec("PCMA", &DecodeALaw, 0xD5, tagALaw) }
-
-func g711Codec(name string, table *[256]int16, silence byte, tag uint16) codec {
+func g711Codec(name string, payloadType uint8, table *[256]int16, silence byte, tag uint16) codec {
 	decode := func(dst []int16, payload []byte) []int16 {
 		for _, b := range payload {
 			dst = append(dst, table[b])
@@ -19,7 +20,8 @@ func g711Codec(name string, table *[256]int16, silence byte, tag uint16) codec {
 		return dst
 	}
 	return codec{
-		name: name,
+		name:   name,
+		static: []Format{{Payload: payloadType, Name: name, Clock: 8000}},
 		rate: func(f Format) int {
 			if f.Clock == 8000 && f.Channels <= 1 {
 				return 8000
@@ -27,7 +29,7 @@ func g711Codec(name string, table *[256]int16, silence byte, tag uint16) codec {
 			return 0
 		},
 		units:   func(_ Format, payload []byte) int { return len(payload) },
-		open:    func(Format) func([]int16, []byte) []int16 { return decode },
+		open:    func(Format) decoder { return decode },
 		plain:   true,
 		silence: silence,
 		tag:     tag,

@@ -1,23 +1,42 @@
 package media
 
-// codecL16 is linear audio, big-endian (RFC 3551 4.5.11), mono, 8 or 16 kHz.
-func codecL16() codec {
-	decode := func(dst []int16, payload []byte) []int16 {
-		for ; len(payload) >= 2; payload = payload[2:] {
-			dst = append(dst, int16(uint16(payload[0])<<8|uint16(payload[1])))
-		}
-		return dst
-	}
-	return codec{
-		name: "L16",
-		rate: func(f Format) int {
-			if (f.Clock == 8000 || f.Clock == 16000) && f.Channels <= 1 {
-				return f.Clock
-			}
+// codecL16 is linear audio, big-endian (RFC 3551 4.5.11), its channels interleaved.
+var codecL16 = codec{
+	name: "L16",
+	static: []Format{
+		{Payload: 10, Name: "L16", Clock: 44100, Channels: 2},
+		{Payload: 11, Name: "L16", Clock: 44100},
+	},
+	rate: func(f Format) int {
+		if f.Clock < 8000 || f.Clock > 96000 || f.Channels > 2 {
 			return 0
-		},
-		units: func(_ Format, payload []byte) int { return len(payload) / 2 },
-		plain: true,
-		open:  func(Format) func([]int16, []byte) []int16 { return decode },
-	}
+		}
+		return f.Clock
+	},
+	units: func(f Format, payload []byte) int { return len(payload) / (2 * max(1, f.Channels)) },
+	open: func(f Format) decoder {
+		if f.Channels == 2 {
+			return decodeStereo
+		}
+		return decodeLinear
+	},
+	plain: true,
 }
+
+func decodeLinear(dst []int16, payload []byte) []int16 {
+	for ; len(payload) >= 2; payload = payload[2:] {
+		dst = append(dst, bigEndian16(payload))
+	}
+	return dst
+}
+
+// decodeStereo averages the channels of one sender: a recording has a side for
+// each party.
+func decodeStereo(dst []int16, payload []byte) []int16 {
+	for ; len(payload) >= 4; payload = payload[4:] {
+		dst = append(dst, int16((int(bigEndian16(payload))+int(bigEndian16(payload[2:])))>>1))
+	}
+	return dst
+}
+
+func bigEndian16(b []byte) int16 { return int16(uint16(b[0])<<8 | uint16(b[1])) }

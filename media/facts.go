@@ -46,7 +46,7 @@ type StreamFacts struct {
 type Gap struct {
 	Start float64 `json:"start"`
 	End   float64 `json:"end"`
-	Cause string  `json:"cause"` // "lost", "kernel", "held", "paused", "dtx", "not-sent"
+	Cause string  `json:"cause"` // "lost", "kernel", "held", "paused", "dtx", "not-sent", "undecodable"
 }
 
 // Key is one command on the call's clock.

@@ -112,7 +112,7 @@ func (l *line) use(h rtpPacket) payloadUse {
 	if h.payloadType >= 96 && len(h.payload) == 4 {
 		return payloadEvents
 	}
-	if len(l.spec.Formats) == 0 || staticName(h.payloadType) != "" {
+	if _, static := staticFormat(h.payloadType); static || len(l.spec.Formats) == 0 {
 		return payloadAudio
 	}
 	return payloadUnknown

@@ -144,7 +144,7 @@ func TestAudioThatIsNotWhatItSays(t *testing.T) {
 	}{
 		"a change to the other law": {8, numbered, ""},
 		"G.711 labelled as Opus":    {97, numbered, "OPUS"},
-		"Opus cut short":            {97, func(n int) []byte { return []byte{0x78, 0xFF, byte(n)}[:1+n%3] }, "OPUS"},
+		"Opus cut short":            {97, func(n int) []byte { return []byte{0x7B, 0xFF, byte(n)}[:1+n%3] }, "OPUS"},
 		"AMR":                       {98, func(n int) []byte { return append([]byte{0xF0}, numbered(n)[:31]...) }, "AMR"},
 		"G.729, never announced":    {18, func(n int) []byte { return numbered(n)[:20] }, "G729"},
 		"L16 of an odd length":      {96, func(n int) []byte { return append(numbered(n), numbered(n + 1)[:159]...) }, ""},

@@ -31,6 +31,7 @@ type chain struct {
 	packets         int64
 	duplicates      int64
 	sounds          int64 // packets of audio: what runs are counted in
+	ended           int64 // extended timestamp at the end of the latest one
 
 	bins []bin
 	runs []run

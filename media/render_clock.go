@@ -18,6 +18,7 @@ type bin struct {
 	offset  int64 // its arrival minus that timestamp, ns
 	arrived int64 // ns since call time 0, of its first packet
 	jumped  bool  // its timestamps do not go on where sequence numbers do
+	joined  bool  // its clock is another one, and its audio goes on where that of the bin before ends
 }
 
 // stampTime converts RTP clock units to ns without overflow.
@@ -29,6 +30,8 @@ func stampTime(stamp, clock int64) int64 {
 func (c *chain) observe(p *tapePacket) {
 	clock := int64(p.format.Clock)
 	end := p.stamp + p.units
+	follows := p.step == 1 && p.stamp == c.ended
+	c.ended = end
 	offset := p.at - stampTime(end, clock)
 	if n := len(c.bins); n > 0 {
 		b := &c.bins[n-1]
@@ -46,6 +49,7 @@ func (c *chain) observe(p *tapePacket) {
 	c.bins = append(c.bins, bin{
 		first: c.sounds, clock: clock, from: p.stamp, stamp: end, offset: offset, arrived: p.at,
 		jumped: astray > 2*p.units || astray < -2*p.units,
+		joined: follows && len(c.bins) > 0 && c.bins[len(c.bins)-1].clock != clock,
 	})
 }
 
@@ -56,6 +60,7 @@ type run struct {
 	clock  int64     // Hz
 	origin int64     // a timestamp
 	anchor int64     // where its audio lies, ns since call time 0
+	joined bool      // nothing is missing before it: the codec changed and with it the clock
 	drift  []float64 // what to add for the sender's clock, ns, at each driftStep from origin; nil: nothing
 }
 
@@ -118,7 +123,7 @@ func trailing(bins []bin, shift int64) bool {
 
 // newRun makes a run of at least one bin, on a clock fitted to them.
 func newRun(bins []bin) run {
-	r := run{first: bins[0].first, clock: bins[0].clock, origin: bins[0].from}
+	r := run{first: bins[0].first, clock: bins[0].clock, origin: bins[0].from, joined: bins[0].joined}
 	zero := stampTime(r.origin, r.clock)
 	points := make([]point, 0, len(bins))
 	base := bins[0].offset

@@ -55,9 +55,12 @@ func (pl *player) hole(v *placedLine, from, to, missing int64) {
 			pl.gap(v, held, "held", lostSpan)
 		}
 		for _, rest := range without(v.plan.held, open.from, open.to) {
-			if v.quiet {
+			switch {
+			case v.broken:
+				pl.gap(v, rest, "undecodable", lostSpan)
+			case v.quiet:
 				pl.gap(v, rest, "dtx", dtxSpan)
-			} else {
+			default:
 				pl.gap(v, rest, "not-sent", unsentSpan)
 			}
 		}

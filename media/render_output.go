@@ -136,57 +136,41 @@ func (o *rawOutput) close() error {
 
 const flacBlock = 4096 // samples
 
-// mixedOutput decodes, mixes, and writes FLAC at 16 kHz.
+// mixedOutput decodes, mixes, and writes FLAC at outputRate.
 type mixedOutput struct {
 	plan  *plan
 	enc   *flac.Encoder
-	lines [maxTapeLines]*mixLine
+	lines [maxTapeLines]*voiceOutput
+	rates map[int]*resampler
 	done  int64    // frames of placeRate
-	mix   [2][]int // 16 kHz, of one flush
+	mix   [2][]int // of one flush
 	ready [2][]int32
-	wide  []int16
-}
-
-// mixLine is one line of a mixedOutput.
-type mixLine struct {
-	narrow lane[int16] // 8 kHz
-	wide   lane[int16] // 16 kHz
-	decode map[*lineFormat]func([]int16, []byte) []int16
-	buf    []int16
 }
 
 func newMixedOutput(w *bufio.Writer, p *plan) (*mixedOutput, error) {
 	info := &meta.StreamInfo{
 		BlockSizeMin: flacBlock, BlockSizeMax: flacBlock,
-		SampleRate: 2 * placeRate, NChannels: uint8(p.channels()), BitsPerSample: 16,
+		SampleRate: outputRate, NChannels: uint8(p.channels()), BitsPerSample: 16,
 		NSamples: uint64(2 * p.frames(placeRate)),
 	}
 	enc, err := flac.NewEncoder(w, info)
-	return &mixedOutput{plan: p, enc: enc}, err
+	return &mixedOutput{plan: p, enc: enc, rates: map[int]*resampler{}}, err
 }
 
-func (o *mixedOutput) sound(v *placedLine, p *placed, pos, skip, _, stretch int64) {
-	c := p.format.codec
-	if c == nil {
+func (o *mixedOutput) sound(v *placedLine, p *placed, pos, skip, n, stretch int64) {
+	if !p.format.decodes() {
 		return
 	}
 	l := o.lines[v.index]
 	if l == nil {
-		l = &mixLine{decode: map[*lineFormat]func([]int16, []byte) []int16{}}
-		l.narrow.base, l.wide.base = max(0, o.done-upsampleHalf), 2*o.done
+		l = &voiceOutput{decoders: map[sender]decoder{}}
 		o.lines[v.index] = l
 	}
-	decode := l.decode[p.format]
-	if decode == nil {
-		decode = c.open(p.format.Format)
-		l.decode[p.format] = decode
+	rate := p.format.codec.rate(p.format.Format)
+	if o.rates[rate] == nil {
+		o.rates[rate] = newResampler(rate)
 	}
-	l.buf = decode(l.buf[:0], p.payload)
-	if c.rate(p.format.Format) == placeRate {
-		l.narrow.put(pos+skip, l.buf[min(int(skip), len(l.buf)):], stretch)
-	} else {
-		l.wide.put(2*(pos+skip), l.buf[min(int(2*skip), len(l.buf)):], 2*stretch)
-	}
+	l.put(p, o.rates[rate], rate, place{pos: pos, skip: skip, n: n, stretch: stretch, done: o.done})
 }
 
 func (o *mixedOutput) flush(upTo int64) error {
@@ -199,14 +183,13 @@ func (o *mixedOutput) flush(upTo int64) error {
 		o.plan.eachLayout(o.done, to, func(l *layout, from, to int64) {
 			for side := range o.plan.channels() {
 				for _, line := range l.sides[side] {
-					o.addLine(line, side, from, to)
+					o.lines[line].add(o.mix[side][2*(from-o.done):2*(to-o.done)], 2*from)
 				}
 			}
 		})
 		for _, l := range o.lines {
 			if l != nil {
-				l.narrow.drop(to - upsampleHalf)
-				l.wide.drop(2 * to)
+				l.drop(2 * to)
 			}
 		}
 		for side := range o.plan.channels() {
@@ -222,30 +205,13 @@ func (o *mixedOutput) flush(upTo int64) error {
 	return nil
 }
 
-func (o *mixedOutput) addLine(line, side int, from, to int64) {
-	l := o.lines[line]
-	if l == nil {
-		return
-	}
-	n := int(to - from)
-	o.wide = slices.Grow(o.wide[:0], 2*n)[:2*n]
-	l.wide.read(2*from, o.wide)
-	mix := o.mix[side][2*(from-o.done):]
-	for i, s := range o.wide {
-		mix[i] += int(s)
-	}
-	l.buf = slices.Grow(l.buf[:0], n+2*upsampleHalf)[:n+2*upsampleHalf]
-	l.narrow.read(from-upsampleHalf, l.buf)
-	upsampleInto(mix, l.buf)
-}
-
 // encode writes blocks of samples for as long as there are at least least.
 func (o *mixedOutput) encode(least int) error {
 	channels := o.plan.channels()
 	for len(o.ready[0]) >= least && len(o.ready[0]) > 0 {
 		n := min(flacBlock, len(o.ready[0]))
 		f := &frame.Frame{Header: frame.Header{
-			HasFixedBlockSize: true, BlockSize: uint16(n), SampleRate: 2 * placeRate,
+			HasFixedBlockSize: true, BlockSize: uint16(n), SampleRate: outputRate,
 			Channels: frame.Channels(channels - 1), BitsPerSample: 16,
 		}}
 		for side := range channels {

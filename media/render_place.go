@@ -51,7 +51,8 @@ type placedLine struct {
 	queue   []*placed // by key
 	cursor  int64     // frame after the last audio
 	covered int64     // frame up to which key presses explain that there is none
-	quiet   bool      // comfort noise came last
+	quiet   bool      // the sender said last that it has nothing to send
+	broken  bool      // what came since the last audio is no payload of its format
 	last    placed    // audio
 	between []int64   // sequence numbers without audio since then
 	applied map[*run]int64
@@ -146,7 +147,7 @@ func (pl *player) packet(p *tapePacket) error {
 		return nil
 	}
 	r := &c.runs[c.run]
-	if p.content != audio && int64(p.format.Clock) != r.clock {
+	if p.content == event && int64(p.format.Clock) != r.clock {
 		v.pass(p.seq)
 		return nil
 	}
@@ -178,7 +179,7 @@ func (pl *player) drift(r *run, stamp int64) int64 {
 
 // place gives one packet its final place.
 func (pl *player) place(v *placedLine, p *placed) {
-	n := stampFrames(p.units, p.run.clock, pl.rate)
+	n := stampFrames(p.stamp+p.units-p.run.origin, p.run.clock, pl.rate) - stampFrames(p.stamp-p.run.origin, p.run.clock, pl.rate)
 	switch p.content {
 	case event:
 		pos := pl.base(p.run, p.stamp) + v.applied[p.run]
@@ -193,8 +194,11 @@ func (pl *player) place(v *placedLine, p *placed) {
 		return
 	}
 	if n == 0 {
+		v.broken = v.broken || p.units == 0
+		v.pass(p.seq)
 		return
 	}
+	pl.join(v, p)
 	fix := pl.correct(v, p)
 	pos := pl.base(p.run, p.stamp) + v.applied[p.run]
 	skip := max(0, v.cursor-pos, -pos)
@@ -214,11 +218,23 @@ func (pl *player) place(v *placedLine, p *placed) {
 	}
 	pl.sound(v, p, pos, skip, n, stretch)
 	v.cursor = pos + n
-	v.quiet = false
+	v.quiet, v.broken = p.format.rests(p.payload), false
 	payload := v.last.payload[:0]
 	v.last = *p
 	v.last.payload = payload
 	v.between = v.between[:0]
+}
+
+// join puts the first packet of a run that goes on where another ended exactly
+// there: two clocks tell the same time only roughly.
+func (pl *player) join(v *placedLine, p *placed) {
+	if _, known := v.applied[p.run]; known || !p.run.joined || v.last.chain != p.chain || p.seq != v.last.seq+1 {
+		return
+	}
+	off := v.cursor - pl.base(p.run, p.stamp)
+	if reach := pl.frame(shiftSpan); off <= reach && off >= -reach {
+		v.applied[p.run] = off
+	}
 }
 
 // correct follows the sender's clock by single samples, in quiet places if they
@@ -250,8 +266,11 @@ func (pl *player) correct(v *placedLine, p *placed) int64 {
 
 // isQuiet reports whether nobody would hear a sample more or less.
 func (v *placedLine) isQuiet(p *placed) bool {
-	if p.format.codec == nil || !p.format.codec.plain {
-		return p.format.codec == nil
+	switch {
+	case !p.format.decodes():
+		return true
+	case !p.format.codec.plain:
+		return false
 	}
 	var scratch [1024]int16
 	for _, s := range p.format.codec.open(p.format.Format)(scratch[:0], p.payload) {

@@ -38,10 +38,13 @@ type lineChange struct {
 	ours, receiving bool
 }
 
+// codecCount is how much came in one format.
 type codecCount struct {
-	codec   *codec // nil: cannot be decoded
+	format  *lineFormat // one of that name and fate
+	decodes bool
 	name    string
 	packets int64
+	broken  int64 // others, that are no payload of the format
 }
 
 // survey reads the tape for its length, its segments and its clocks.
@@ -72,8 +75,10 @@ func survey(t Tape) (*plan, error) {
 	r.onPacket = func(q *tapePacket) error {
 		packets++
 		l := line(q.line)
-		if q.content == audio && q.units > 0 {
+		if q.content == audio {
 			l.count(q)
+		}
+		if q.content == audio && q.units > 0 {
 			q.chain.observe(q)
 			q.chain.sounds++
 		}
@@ -111,14 +116,23 @@ func (l *linePlan) change(s LineSpec, at int64) {
 }
 
 func (l *linePlan) count(p *tapePacket) {
+	c := l.codec(p.format)
+	if p.units == 0 {
+		c.broken++
+		return
+	}
+	c.packets++
 	l.packet = seconds(stampTime(p.units, int64(p.format.Clock)))
+}
+
+func (l *linePlan) codec(f *lineFormat) *codecCount {
 	for i := range l.codecs {
-		if l.codecs[i].name == p.format.Name && (l.codecs[i].codec == nil) == (p.format.codec == nil) {
-			l.codecs[i].packets++
-			return
+		if c := &l.codecs[i]; c.format == f || c.name == f.Name && c.decodes == f.decodes() {
+			return c
 		}
 	}
-	l.codecs = append(l.codecs, codecCount{p.format.codec, p.format.Name, 1})
+	l.codecs = append(l.codecs, codecCount{format: f, decodes: f.decodes(), name: f.Name})
+	return &l.codecs[len(l.codecs)-1]
 }
 
 // hold notes when the line was on hold.
@@ -153,10 +167,10 @@ func (p *plan) raw() *codec {
 			continue
 		}
 		for _, c := range l.codecs {
-			if c.codec == nil || c.codec.tag == 0 || only != nil && only.tag != c.codec.tag {
+			if !c.decodes || c.format.codec.tag == 0 || only != nil && only.tag != c.format.codec.tag {
 				return nil
 			}
-			only = c.codec
+			only = c.format.codec
 		}
 	}
 	if p.mixed {
@@ -205,8 +219,11 @@ func (p *plan) stateLine(f *Facts, pl *player, i int, l *linePlan) {
 		if c.packets > most {
 			s.Codec, most = c.name, c.packets
 		}
-		if c.codec == nil && !slices.Contains(f.Waiting, c.name) {
+		if !c.decodes && !slices.Contains(f.Waiting, c.name) {
 			f.Waiting = append(f.Waiting, c.name)
+		}
+		if c.broken > 0 {
+			f.Notes = append(f.Notes, fmt.Sprintf("line %d: %d packets are not valid %s: silent in the recording and whole on the tape", i, c.broken, c.name))
 		}
 	}
 	for _, c := range l.chains {

@@ -14,6 +14,7 @@ const (
 	maxTapeSpan   = 14 * 24 * 3600 * nanos // a longer tape has a damaged time
 	maxTapeLines  = 64
 	maxLineChains = 256 // SSRCs of one line
+	maxClock      = 192000
 )
 
 // content tells what a packet brings.
@@ -30,7 +31,7 @@ const (
 type lineFormat struct {
 	Format
 	content content
-	codec   *codec // nil: cannot be decoded
+	codec   *codec // nil: not in the table
 	guessed bool   // never announced, a static payload type (RFC 3551 6)
 }
 
@@ -190,7 +191,7 @@ func (l *tapeLine) setSpec(s LineSpec) {
 	l.formats = [128]*lineFormat{}
 	for _, f := range s.Formats {
 		f.Name = strings.ToUpper(f.Name)
-		if f.Payload > 127 || f.Clock <= 0 || f.Clock > 192000 || l.formats[f.Payload] != nil {
+		if f.Payload > 127 || f.Clock <= 0 || f.Clock > maxClock || l.formats[f.Payload] != nil {
 			continue
 		}
 		if o := old[f.Payload]; o != nil && o.Format == f && !o.guessed {
@@ -202,15 +203,18 @@ func (l *tapeLine) setSpec(s LineSpec) {
 }
 
 func newLineFormat(f Format) *lineFormat {
-	switch f.Name {
-	case "CN":
-		return &lineFormat{Format: f, content: noise}
-	case "TELEPHONE-EVENT":
-		return &lineFormat{Format: f, content: event}
-	case "RED":
-		return &lineFormat{Format: f, content: nothing}
+	l := &lineFormat{Format: f, codec: findCodec(f.Name)}
+	if l.codec != nil {
+		l.content = l.codec.content
 	}
-	return &lineFormat{Format: f, content: audio, codec: findCodec(f)}
+	return l
+}
+
+// decodes reports whether the format can be turned into sound here.
+func (f *lineFormat) decodes() bool { return f.codec.decodes(f.Format) }
+
+func (f *lineFormat) rests(payload []byte) bool {
+	return f.codec != nil && f.codec.rests != nil && f.codec.rests(payload)
 }
 
 // format returns the format of a payload type: as announced, or one of the
@@ -219,11 +223,11 @@ func (l *tapeLine) format(payloadType uint8) *lineFormat {
 	if f := l.formats[payloadType]; f != nil {
 		return f
 	}
-	name := staticName(payloadType)
-	if name == "" {
+	means, static := staticFormat(payloadType)
+	if !static {
 		return nil
 	}
-	f := newLineFormat(Format{Payload: payloadType, Name: name, Clock: 8000})
+	f := newLineFormat(means)
 	f.guessed = true
 	l.formats[payloadType] = f
 	return f
@@ -280,7 +284,7 @@ func duration(f *lineFormat, payload []byte) int64 {
 		return longest
 	case f.content != audio || len(payload) == 0:
 		return 0
-	case f.codec != nil:
+	case f.codec != nil && f.codec.units != nil:
 		return int64(f.codec.units(f.Format, payload))
 	}
 	return int64(f.Clock / 50)

@@ -33,6 +33,7 @@ var house = map[string][]string{
 var guests = []struct{ module, folder, reason string }{
 	{"github.com/icholy/digest", "sip", "digest credentials"},
 	{"github.com/pion/rtp", "media", "RTP headers with extensions"},
+	{"github.com/pion/opus", "media", "decodes Opus; pure Go"},
 	{"github.com/pion/dtls/v3", "media", "keys of encrypted media by DTLS"},
 	{"github.com/pion/logging", "media", "keeps the DTLS library silent"},
 	{"github.com/hajimehoshi/go-mp3", "media", "MP3 as a source of calls we place"},

@@ -1,0 +1,96 @@
+package media
+
+import "slices"
+
+// voiceOutput is the decoded audio of one line that is still to be mixed.
+type voiceOutput struct {
+	strands  []*strand // one for each rate
+	decoders map[sender]decoder
+	buf      []int16
+}
+
+// sender is whose decoder it is: a stream in a format.
+type sender struct {
+	chain  *chain
+	format *lineFormat
+}
+
+// strand is audio of one rate, numbered in samples of it from call time 0.
+type strand struct {
+	rate   int
+	from   *resampler
+	lane   lane[int16]
+	cursor int64 // frame after the last audio
+	next   int64 // sample after it
+}
+
+// place is where a payload belongs, in frames of placeRate.
+type place struct {
+	pos, skip, n, stretch int64 // as player.sound has them
+	done                  int64 // what has been written
+}
+
+// put decodes a payload into the strand of its rate.
+func (l *voiceOutput) put(p *placed, from *resampler, rate int, at place) {
+	who := sender{p.chain, p.format}
+	decode := l.decoders[who]
+	if decode == nil {
+		decode = p.format.codec.open(p.format.Format)
+		l.decoders[who] = decode
+	}
+	l.buf = decode(l.buf[:0], p.payload)
+	s := l.strand(from, rate, at.done)
+	s.put(l.buf, at)
+}
+
+func (l *voiceOutput) strand(from *resampler, rate int, done int64) *strand {
+	for _, s := range l.strands {
+		if s.rate == rate {
+			return s
+		}
+	}
+	s := &strand{rate: rate, from: from}
+	first, _ := from.span(2*done, 1)
+	s.lane.base = max(0, first)
+	l.strands = append(l.strands, s)
+	return s
+}
+
+func (s *strand) sample(frame int64) int64 { return stampFrames(frame, placeRate, int64(s.rate)) }
+
+// put places samples. Where no frame is missing none of their own is, even if
+// its rate does not divide into frames.
+func (s *strand) put(samples []int16, at place) {
+	begin := at.pos + at.skip
+	to, stretch := s.sample(begin), int64(0)
+	if s.next > 0 && begin-at.stretch == s.cursor {
+		if off := s.next + s.sample(at.stretch) - to; off*off <= s.sample(2)*s.sample(2) {
+			to += off
+		}
+		stretch = to - s.next
+	}
+	samples = samples[min(s.sample(at.skip), int64(len(samples))):]
+	s.lane.put(to, samples, max(0, stretch))
+	s.cursor, s.next = at.pos+at.n, to+int64(len(samples))
+}
+
+// add adds the line's audio to mix, from an output sample on.
+func (l *voiceOutput) add(mix []int, from int64) {
+	if l == nil || len(mix) == 0 {
+		return
+	}
+	for _, s := range l.strands {
+		first, n := s.from.span(from, len(mix))
+		l.buf = slices.Grow(l.buf[:0], n)[:n]
+		s.lane.read(first, l.buf)
+		s.from.add(mix, from, l.buf)
+	}
+}
+
+// drop forgets what no output sample from the given one on is made of.
+func (l *voiceOutput) drop(from int64) {
+	for _, s := range l.strands {
+		first, _ := s.from.span(from, 1)
+		s.lane.drop(first)
+	}
+}
