@@ -275,3 +275,20 @@ func TestCodecsThatAreNotRecorded(t *testing.T) {
 		t.Errorf("stream %+v, notes %q", row.Streams[0], row.Notes)
 	}
 }
+
+// Packets that our own host lost are no loss of the network, and are said.
+func TestPacketsLostHereAreSaid(t *testing.T) {
+	st := open(t, rule("2001", policy.Full, 3))
+	st.invite(ourAOR, otherAOR)
+	st.talk(0, time.Second, 0x11)
+	st.seq[0] += 5
+	st.call.Path().KernelDrops(0, 5)
+	st.talk(1100*time.Millisecond, 2*time.Second, 0x11)
+	row := st.bye(2 * time.Second)
+	if s := row.Streams[0]; s.Lost != 5 || len(s.Gaps) != 1 || s.Gaps[0] != (store.Gap{Start: 1, End: 1.1, Cause: "kernel"}) {
+		t.Errorf("stream %+v", s)
+	}
+	if !noted(row, "5 packets were lost in this host's own socket buffer") {
+		t.Errorf("notes %q", row.Notes)
+	}
+}
