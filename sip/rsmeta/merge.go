@@ -8,10 +8,12 @@ import (
 // merge is one document on its way into a view.
 type merge struct {
 	*View
-	doc   *Document
-	at    time.Time
-	open  map[membership]Member // the associations that are not closed
-	notes []string
+	doc      *Document
+	at       time.Time
+	replaces bool                  // who is not in the document is not here
+	open     map[membership]Member // the associations that are not closed
+	periods  map[membership]int    // how many associations there are
+	notes    []string
 }
 
 // membership is a participant in a CS.
@@ -37,7 +39,7 @@ func (v *View) Apply(doc *Document, at time.Time) (notes []string) {
 	} else if !v.based {
 		v.NeedSnapshot = true
 	}
-	if doc.Complete && !doc.Cut {
+	if m.replaces = m.isSnapshot(); m.replaces {
 		v.streams, v.stream, v.wires = nil, nil, nil
 	}
 	m.remember()
@@ -47,6 +49,20 @@ func (v *View) Apply(doc *Document, at time.Time) (notes []string) {
 	m.depart()
 	m.arrive()
 	return append(m.notes, v.tie()...)
+}
+
+// isSnapshot reports whether the document tells all there is. One that was not
+// read to its end does not, nor is an empty one believed while somebody is
+// here: a CS ends by its stop-time.
+func (m *merge) isSnapshot() bool {
+	if !m.doc.Complete || m.doc.Cut {
+		return false
+	}
+	if len(m.doc.Participants)+len(m.doc.Sessions) == 0 && len(m.everybody()) > 0 {
+		m.note("an empty complete document: nobody was taken to have left")
+		return false
+	}
+	return true
 }
 
 // remember gives an empty view its indexes.
@@ -117,16 +133,18 @@ func (m *merge) describe() {
 // place gives associations that name no known CS the one that goes on: some
 // SRCs write the participant's own id there, others nothing.
 func (m *merge) place() {
-	only := m.Current()
+	current := m.Current()
 	m.doc.Members = slices.Clone(m.doc.Members)
-	m.open = make(map[membership]Member)
+	m.open, m.periods = make(map[membership]Member), make(map[membership]int)
 	for i := range m.doc.Members {
 		a := &m.doc.Members[i]
-		if len(only) == 1 && m.find(a.Session) == nil {
-			a.Session = only[0].ID
+		if len(current) == 1 && m.find(a.Session) == nil {
+			a.Session = current[0].ID
 		}
+		is := membership{a.Participant, a.Session}
+		m.periods[is]++
 		if a.Closed.IsZero() {
-			m.open[membership{a.Participant, a.Session}] = *a
+			m.open[is] = *a
 		}
 	}
 }

@@ -12,9 +12,10 @@ import (
 // all could be understood. charset is that of the part's Content-Type, "" when
 // it states none. loc is the zone of zone-less times (nil: UTC).
 //
-// Limits: 256 KiB, depth 16, 5,000 elements, 20,000 tags, 64 attributes. What is beyond is
-// left out, and the document is marked Cut. No document type declaration is
-// obeyed and no entity but XML's own five is resolved.
+// Limits: 256 KiB, depth 16, 5,000 elements, 20,000 tags, 64 attributes. What is
+// beyond them is left out, and a document whose end was not read is marked Cut.
+// No document type declaration is obeyed and no entity but XML's own five is
+// resolved.
 func Parse(raw []byte, charset string, loc *time.Location) (doc *Document, notes []string, err error) {
 	if loc == nil {
 		loc = time.UTC
@@ -30,11 +31,14 @@ func Parse(raw []byte, charset string, loc *time.Location) (doc *Document, notes
 	if s.doctype {
 		notes = append(notes, "document type declaration left out")
 	}
-	if s.cut {
-		notes = append(notes, "metadata beyond the limits of depth or number: the rest was left out")
-	}
-	if s.malformed && !s.cut && !long {
+	switch {
+	case s.cut:
+		notes = append(notes, fmt.Sprintf("metadata of more than %d elements: the rest was left out", maxElements))
+	case s.malformed && !long:
 		notes = append(notes, "metadata degraded: not well-formed XML, read leniently")
+	}
+	if s.missing {
+		notes = append(notes, fmt.Sprintf("metadata deeper than %d elements or with more than %d attributes: those were left out", maxDepth, maxAttrs))
 	}
 	root, more := rootOf(s.open[0])
 	notes = append(notes, more...)

@@ -45,7 +45,8 @@ type scanner struct {
 
 	malformed bool // it is not XML
 	doctype   bool // a document type declaration was left out
-	cut       bool // something was beyond the limits
+	missing   bool // something was beyond the limits
+	cut       bool // so much that the rest was not read
 }
 
 // scan reads in whole.
@@ -61,7 +62,7 @@ func scan(in string) *scanner {
 			s.markup()
 		}
 	}
-	s.cut = s.cut || s.tags > maxTags
+	s.cut = s.elements > maxElements || s.tags > maxTags
 	s.malformed = s.malformed || len(s.open) > 1 || s.deeper > 0
 	return s
 }
@@ -129,8 +130,9 @@ func (s *scanner) tag() {
 	s.tags++
 	s.blanks()
 	closing := s.next('/')
-	if closing {
-		s.blanks()
+	s.blanks()
+	if s.at-begin > 2 || s.at-begin == 2 && !closing {
+		s.malformed = true
 	}
 	name := s.word("/<>=\"'")
 	if !isName(name) || s.peek() == '=' {
@@ -182,14 +184,13 @@ func (s *scanner) literal() {
 // begin opens an element, or counts it as one that is left out.
 func (s *scanner) begin(e *element, empty bool) {
 	if s.deeper > 0 || len(s.open) > maxDepth {
-		s.cut = true
+		s.missing = true
 		if !empty {
 			s.deeper++
 		}
 		return
 	}
 	if s.elements++; s.elements > maxElements {
-		s.cut = true
 		return
 	}
 	parent := s.open[len(s.open)-1]
@@ -252,7 +253,7 @@ func (s *scanner) attributes() (list []attr, empty bool) {
 		switch {
 		case prefix == "xmlns" || prefix == "xsi":
 		case len(list) == maxAttrs:
-			s.cut = true
+			s.missing = true
 		default:
 			list = append(list, attr{name: local, value: strings.TrimSpace(value)})
 		}
@@ -315,17 +316,17 @@ func closed(body, closing string) int {
 
 // word reads up to a blank or one of the stops.
 func (s *scanner) word(stops string) string {
-	rest := s.in[s.at:]
-	i := strings.IndexAny(rest, stops+" \t\r\n")
-	if i < 0 {
-		i = len(rest)
+	begin := s.at
+	for s.at < len(s.in) && !blank(s.in[s.at]) && strings.IndexByte(stops, s.in[s.at]) < 0 {
+		s.at++
 	}
-	s.at += i
-	return rest[:i]
+	return s.in[begin:s.at]
 }
 
+func blank(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
+
 func (s *scanner) blanks() {
-	for s.at < len(s.in) && strings.IndexByte(" \t\r\n", s.in[s.at]) >= 0 {
+	for s.at < len(s.in) && blank(s.in[s.at]) {
 		s.at++
 	}
 }

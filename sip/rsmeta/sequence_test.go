@@ -1,6 +1,7 @@
 package rsmeta
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -16,7 +17,9 @@ var update = flag.Bool("update", false, "rewrite the golden views in testdata/rs
 
 // TestSequences applies the documents of each file of testdata/rsmeta one after
 // the other, a second apart, and compares the view after each with the one
-// written beside it. The comment's line "labels" gives the a=label of the lines.
+// written beside it. The comment's line "labels" gives the a=label of the lines,
+// - for a line without one, and a file N.labels gives new ones; its line
+// "charset" is that of the parts' Content-Type.
 func TestSequences(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/rsmeta/*.txtar")
 	if err != nil || len(files) < 20 {
@@ -41,9 +44,13 @@ func TestSequences(t *testing.T) {
 
 func sequence(t *testing.T, a *txtar.Archive) {
 	var labels []string
+	charset := ""
 	for line := range strings.Lines(string(a.Comment)) {
 		if rest, ok := strings.CutPrefix(line, "labels"); ok {
-			labels = strings.Fields(rest)
+			labels = labelsIn(rest)
+		}
+		if rest, ok := strings.CutPrefix(line, "charset"); ok {
+			charset = strings.TrimSpace(rest)
 		}
 	}
 	var v View
@@ -52,23 +59,23 @@ func sequence(t *testing.T, a *txtar.Archive) {
 	var files []txtar.File
 	arrived := at0
 	for _, f := range a.Files {
-		name, ok := strings.CutSuffix(f.Name, ".xml")
-		if !ok {
+		if strings.HasSuffix(f.Name, ".view") {
 			views[f.Name] = string(f.Data)
 			continue
 		}
-		doc, notes, err := Parse(f.Data, "", time.FixedZone("KST", 9*3600))
-		got := ""
-		if err != nil {
-			got = fmt.Sprintf("not understood: %v\n", err)
+		doc, notes := &Document{}, []string(nil)
+		if strings.HasSuffix(f.Name, ".labels") {
+			labels = labelsIn(string(f.Data))
+			notes = v.SetLines(labels)
 		} else {
-			notes = append(notes, v.Apply(doc, arrived)...)
-			got = describe(&v, doc, labels)
+			doc, notes = receive(&v, f.Data, charset, arrived)
 		}
+		got := describe(&v, doc, labels)
 		arrived = arrived.Add(time.Second)
 		for _, n := range notes {
 			got += "note: " + n + "\n"
 		}
+		name, _, _ := strings.Cut(f.Name, ".")
 		files = append(files, f, txtar.File{Name: name + ".view", Data: []byte(got)})
 	}
 	if *update {
@@ -76,10 +83,30 @@ func sequence(t *testing.T, a *txtar.Archive) {
 		return
 	}
 	for _, f := range files {
-		if want, ok := views[f.Name]; !strings.HasSuffix(f.Name, ".xml") && (!ok || want != string(f.Data)) {
+		if want, ok := views[f.Name]; strings.HasSuffix(f.Name, ".view") && (!ok || want != string(f.Data)) {
 			t.Errorf("%s is\n%swant\n%s", f.Name, f.Data, want)
 		}
 	}
+}
+
+// receive applies one document as it comes; what is not understood leaves the
+// view as it is.
+func receive(v *View, body []byte, charset string, at time.Time) (*Document, []string) {
+	doc, notes, err := Parse(body, charset, time.FixedZone("KST", 9*3600))
+	if err != nil {
+		return &Document{}, append(notes, "not understood: "+err.Error())
+	}
+	return doc, append(notes, v.Apply(doc, at)...)
+}
+
+func labelsIn(s string) []string {
+	labels := strings.Fields(s)
+	for i := range labels {
+		if labels[i] == "-" {
+			labels[i] = ""
+		}
+	}
+	return labels
 }
 
 // describe writes a view as one line a thing.
@@ -91,10 +118,8 @@ func describe(v *View, doc *Document, labels []string) string {
 	}
 	for _, s := range v.Sessions() {
 		fmt.Fprintf(&b, "session %s", s.ID)
-		for name, value := range map[string]string{"group": s.GroupRef} {
-			if value != "" {
-				fmt.Fprintf(&b, " %s %s", name, value)
-			}
+		if s.GroupRef != "" {
+			fmt.Fprintf(&b, " group %s", s.GroupRef)
 		}
 		for _, id := range s.SIPSessionIDs {
 			fmt.Fprintf(&b, " sip %s", id)
@@ -110,6 +135,13 @@ func describe(v *View, doc *Document, labels []string) string {
 		}
 		b.WriteString("\n")
 	}
+	if len(v.Current()) < len(v.Sessions()) {
+		b.WriteString("goes on:")
+		for _, s := range v.Current() {
+			b.WriteString(" " + s.ID)
+		}
+		b.WriteString("\n")
+	}
 	for _, p := range v.Parties() {
 		fmt.Fprintf(&b, "party %s %s", p.ID, strings.Join(p.AORs, ","))
 		if p.Name != "" {
@@ -119,16 +151,36 @@ func describe(v *View, doc *Document, labels []string) string {
 		if !p.Left.IsZero() {
 			b.WriteString(since(p.Left))
 		}
-		fmt.Fprintf(&b, " sends %v hears %v\n", p.Sends, p.Recvs)
+		fmt.Fprintf(&b, " sends %s hears %s", shown(p.Sends), shown(p.Recvs))
+		if !p.StatedJoin.IsZero() {
+			fmt.Fprintf(&b, ", stated from %s", since(p.StatedJoin))
+		}
+		if !p.StatedLeave.IsZero() {
+			fmt.Fprintf(&b, " until %s", since(p.StatedLeave))
+		}
+		b.WriteString("\n")
 	}
 	for i, l := range labels {
-		fmt.Fprintf(&b, "line %s from %v of %v\n", l, v.Senders(i), v.Owners(i))
+		fmt.Fprintf(&b, "line %s from %v of %v\n", cmp.Or(l, "-"), v.Senders(i), v.Owners(i))
 	}
 	for _, e := range doc.Extensions {
-		fmt.Fprintf(&b, "data %s = %q\n", e.Path, e.Value)
+		fmt.Fprintf(&b, "data %s = %q", e.Path, e.Value)
+		if e.Of != "" {
+			b.WriteString(" of " + e.Of)
+		}
+		b.WriteString("\n")
 	}
 	if v.NeedSnapshot {
 		b.WriteString("a snapshot is needed\n")
 	}
 	return b.String()
+}
+
+// shown writes labels, - for none.
+func shown(labels []string) string {
+	var s []string
+	for _, l := range labels {
+		s = append(s, cmp.Or(l, "-"))
+	}
+	return "[" + strings.Join(s, " ") + "]"
 }

@@ -69,27 +69,25 @@ func (m *merge) depart() {
 			m.empty(a.Session, released, a.Closed)
 		}
 	}
-	switch {
-	case !m.doc.Complete || m.doc.Cut:
-	case len(m.doc.Participants) > 0 || len(m.doc.Sessions) > 0:
+	if m.replaces {
 		m.replace()
-	case len(m.everybody()) > 0:
-		m.note("an empty complete document: nobody was taken to have left")
 	}
 }
 
 // left ends the stays that an association closes, in any CS if it names none
-// that is known. Where the document has a
-// later period of the same participant, a stay that may be that one goes on.
+// that is known. Where the document has other periods of the same participant
+// too, a stay that may be one of those goes on.
 func (m *merge) left(a Member) {
 	known := m.find(a.Session) != nil
-	again, rejoined := m.open[membership{a.Participant, a.Session}]
+	same := membership{a.Participant, a.Session}
+	again, rejoined := m.open[same]
 	for _, i := range m.staysOf[a.Participant] {
 		y := &m.stays[i]
 		switch {
 		case !y.here():
 		case known && y.session != a.Session && y.session != "":
 		case rejoined && !y.statedJoin.Before(again.Associated):
+		case m.periods[same] > 1 && !a.Closed.After(y.statedJoin):
 		default:
 			y.over(stated, m.at, a.Closed)
 		}
