@@ -41,14 +41,13 @@ func (l *line) carries(stream string) bool {
 // receives returns the labels of the streams that a participant receives, those
 // too that are not delivered to us.
 func (v *View) receives(id string) (labels []string) {
-	for _, w := range v.wires {
-		if w.Participant != id {
-			continue
-		}
-		for _, stream := range w.Recv {
-			if label := v.labelOf(stream); label != "" && !slices.Contains(labels, label) {
-				labels = append(labels, label)
-			}
+	i, found := v.wireOf[id]
+	if !found {
+		return nil
+	}
+	for _, stream := range v.wires[i].Recv {
+		if label := v.labelOf(stream); label != "" && !slices.Contains(labels, label) {
+			labels = append(labels, label)
 		}
 	}
 	return labels

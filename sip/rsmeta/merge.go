@@ -40,7 +40,7 @@ func (v *View) Apply(doc *Document, at time.Time) (notes []string) {
 		v.NeedSnapshot = true
 	}
 	if m.replaces = m.isSnapshot(); m.replaces {
-		v.streams, v.stream, v.wires = nil, nil, nil
+		v.streams, v.stream, v.wires, v.wireOf = nil, nil, nil, nil
 	}
 	m.remember()
 	m.describe()
@@ -71,7 +71,7 @@ func (m *merge) remember() {
 		m.people, m.session, m.staysOf = make(map[string][]Name), make(map[string]int), make(map[string][]int)
 	}
 	if m.stream == nil {
-		m.stream = make(map[string]int)
+		m.stream, m.wireOf = make(map[string]int), make(map[string]int)
 	}
 }
 
@@ -217,9 +217,10 @@ func (m *merge) wire() {
 		if !w.Closed.IsZero() {
 			w.Send, w.Recv = nil, nil
 		}
-		i := slices.IndexFunc(m.wires, func(have Wire) bool { return have.Participant == w.Participant })
+		i, found := m.wireOf[w.Participant]
 		switch {
-		case i < 0:
+		case !found:
+			m.wireOf[w.Participant] = len(m.wires)
 			m.wires = append(m.wires, w)
 		case fresh[w.Participant]: // one participant, several associations in one document
 			m.wires[i].Send, m.wires[i].Recv = union(m.wires[i].Send, w.Send), union(m.wires[i].Recv, w.Recv)

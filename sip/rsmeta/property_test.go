@@ -116,6 +116,11 @@ func TestHistoryIsNeverLost(t *testing.T) {
 // written and read again.
 func FuzzSequence(f *testing.F) {
 	f.Add(Encode(twoParties()), []byte(`<recording><datamode>partial</datamode><participantsessionassoc participant_id="p1" session_id="cs1"><disassociate-time>2026-11-23T09:00:01Z</disassociate-time></participantsessionassoc></recording>`))
+	for _, a := range fixtures(f) {
+		if len(a) > 1 {
+			f.Add(a[0].Data, a[1].Data)
+		}
+	}
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		var v View
 		v.SetLines([]string{"1", "2"})
@@ -130,6 +135,129 @@ func FuzzSequence(f *testing.F) {
 					t.Errorf("%+v left before it came", p)
 				}
 			}
+		}
+	})
+}
+
+// seen is all that a view shows, times left out.
+func seen(v *View, lines int) string {
+	var b strings.Builder
+	for _, p := range v.Parties() {
+		fmt.Fprintf(&b, "%s %q %s here %v sends %v hears %v\n", p.ID, p.Name, p.Session, p.Left.IsZero(), p.Sends, p.Recvs)
+	}
+	for i := range lines {
+		fmt.Fprintf(&b, "%d from %v of %v\n", i, v.Senders(i), v.Owners(i))
+	}
+	for _, cs := range v.Current() {
+		fmt.Fprintf(&b, "%+v\n", cs)
+	}
+	return b.String()
+}
+
+// aCall draws one complete document without contradictions: everybody in one
+// CS, everybody with an association.
+func aCall(t *rapid.T) *Document {
+	d := &Document{Dialect: "rfc7865", Complete: true, Sessions: []Session{{ID: "cs", Start: at0}}}
+	for i := range rapid.IntRange(1, 3).Draw(t, "streams") {
+		d.Streams = append(d.Streams, Stream{ID: fmt.Sprintf("s%d", i), Session: "cs", Label: fmt.Sprint(i)})
+	}
+	some := func(of string) (ids []string) {
+		for _, s := range d.Streams {
+			if rapid.Bool().Draw(t, of) {
+				ids = append(ids, s.ID)
+			}
+		}
+		return ids
+	}
+	for i := range rapid.IntRange(0, 4).Draw(t, "participants") {
+		id := fmt.Sprintf("p%d", i)
+		d.Participants = append(d.Participants, Participant{ID: id, Names: []Name{{AOR: "sip:200" + fmt.Sprint(i) + "@example.org"}}})
+		d.Members = append(d.Members, Member{Participant: id, Session: "cs", Associated: at0})
+		d.Wires = append(d.Wires, Wire{Participant: id, Send: some("sends"), Recv: some("hears")})
+	}
+	return d
+}
+
+// TestPartialsComeToTheSameAsTheWhole sends a document at once, and as a base
+// with one partial document for each thing.
+func TestPartialsComeToTheSameAsTheWhole(t *testing.T) {
+	labels := []string{"0", "1", "2"}
+	rapid.Check(t, func(t *rapid.T) {
+		d := aCall(t)
+		var whole, parts View
+		whole.SetLines(labels)
+		parts.SetLines(labels)
+		whole.Apply(d, at0)
+		parts.Apply(&Document{Complete: true, Sessions: d.Sessions}, at0)
+		for i := range d.Streams {
+			parts.Apply(&Document{Streams: d.Streams[i : i+1]}, at0)
+		}
+		for i := range d.Participants {
+			// The participant may be described with its associations, or before.
+			together := rapid.Bool().Draw(t, "together")
+			p := &Document{Participants: d.Participants[i : i+1]}
+			if together {
+				p.Members, p.Wires = d.Members[i:i+1], d.Wires[i:i+1]
+			}
+			parts.Apply(p, at0)
+			if !together {
+				parts.Apply(&Document{Members: d.Members[i : i+1]}, at0)
+				parts.Apply(&Document{Wires: d.Wires[i : i+1]}, at0)
+			}
+		}
+		wired := slices.ContainsFunc(d.Wires, func(w Wire) bool { return len(w.Send) > 0 })
+		if a, b := seen(&whole, 3), seen(&parts, 3); wired && a != b {
+			t.Errorf("at once\n%sby parts\n%s", a, b)
+		}
+		// Saying it all once more changes nothing.
+		before := seen(&parts, 3)
+		parts.Apply(d, at1)
+		if after := seen(&parts, 3); wired && before != after {
+			t.Errorf("before\n%safter\n%s", before, after)
+		}
+	})
+}
+
+// TestOrderMeansNothing shuffles a document whose associations tell who sends.
+func TestOrderMeansNothing(t *testing.T) {
+	labels := []string{"0", "1", "2"}
+	rapid.Check(t, func(t *rapid.T) {
+		d := aCall(t)
+		other := *d
+		other.Participants = rapid.Permutation(d.Participants).Draw(t, "participants")
+		other.Streams = rapid.Permutation(d.Streams).Draw(t, "streams")
+		other.Members = rapid.Permutation(d.Members).Draw(t, "members")
+		other.Wires = rapid.Permutation(d.Wires).Draw(t, "wires")
+		if !slices.ContainsFunc(d.Wires, func(w Wire) bool { return len(w.Send) > 0 }) {
+			return
+		}
+		var a, b View
+		for v, d := range map[*View]*Document{&a: d, &b: &other} {
+			v.SetLines(labels)
+			v.Apply(d, at0)
+		}
+		for i := range labels {
+			as, bs := slices.Sorted(slices.Values(a.Senders(i))), slices.Sorted(slices.Values(b.Senders(i)))
+			if !slices.Equal(as, bs) {
+				t.Errorf("line %d: %v and %v", i, as, bs)
+			}
+		}
+	})
+}
+
+// TestLinesAndDocumentsMayComeInAnyOrder: whether the SDP or the metadata comes
+// first is all the same.
+func TestLinesAndDocumentsMayComeInAnyOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		labels := rapid.SliceOfN(rapid.SampledFrom([]string{"0", "1", "2", "7", ""}), 0, 3).Draw(t, "labels")
+		d := aDocument(t)
+		var a, b View
+		a.SetLines(labels)
+		a.Apply(d, at0)
+		b.Apply(d, at0)
+		b.SetLines(labels)
+		if x, y := seen(&a, len(labels)), seen(&b, len(labels)); x != y {
+			t.Errorf("SDP first\n%smetadata first\n%s", x, y)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,22 @@ func TestSequences(t *testing.T) {
 			}
 		})
 	}
+}
+
+// fixtures returns the documents of each file of testdata/rsmeta.
+func fixtures(t testing.TB) (all [][]txtar.File) {
+	files, err := filepath.Glob("../../testdata/rsmeta/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		a, err := txtar.ParseFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, slices.DeleteFunc(a.Files, func(f txtar.File) bool { return !strings.HasSuffix(f.Name, ".xml") }))
+	}
+	return all
 }
 
 func sequence(t *testing.T, a *txtar.Archive) {

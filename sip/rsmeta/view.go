@@ -21,6 +21,7 @@ type View struct {
 	streams  []Stream
 	stream   map[string]int // its place in streams, by id
 	wires    []Wire         // the newest of each participant
+	wireOf   map[string]int // its place in wires, by participant
 	lines    []line
 	wired    bool // an association has led to a line: order means nothing any more
 }
