@@ -36,6 +36,7 @@ type rangeRule struct {
 type Conflict struct {
 	Winner, Loser Rule
 	Tie           bool // neither is more exact: an error
+	Partial       bool // the winner is no exception from the loser: it also matches numbers that the loser does not
 }
 
 // MaxConflicts bounds how many overlaps New lists; ties come first.
@@ -137,7 +138,7 @@ func (r *Rules) overlaps(limit int) []Conflict {
 	prefixes := slices.Sorted(maps.Keys(r.prefixes))
 	pair := func(winner, loser Rule) bool {
 		if len(found) < limit {
-			found = append(found, Conflict{Winner: winner, Loser: loser})
+			found = append(found, Conflict{Winner: winner, Loser: loser, Partial: !r.within(winner, loser)})
 		}
 		return len(found) < limit
 	}
@@ -168,6 +169,17 @@ func (r *Rules) overlaps(limit int) []Conflict {
 		}
 	}
 	return found
+}
+
+// within reports whether the loser matches every number the winner does. Both
+// are good patterns and the winner is the more exact.
+func (r *Rules) within(winner, loser Rule) bool {
+	w, _ := compile(winner.Pattern, r.site.CountryCode)
+	l, _ := compile(loser.Pattern, r.site.CountryCode)
+	if w.kind != numberRange {
+		return true
+	}
+	return l.matches(fmt.Sprintf("%0*d", w.digits, w.lo)) && l.matches(fmt.Sprintf("%0*d", w.digits, w.hi))
 }
 
 // pairRange pairs a range with the larger ranges and the prefixes it touches.

@@ -19,8 +19,11 @@ func rule(line int, pattern string, mode policy.Mode) policy.Rule {
 func showConflicts(conflicts []policy.Conflict) (s []string) {
 	for _, c := range conflicts {
 		over := ">"
-		if c.Tie {
+		switch {
+		case c.Tie:
 			over = "="
+		case c.Partial:
+			over = "~"
 		}
 		s = append(s, c.Winner.Pattern+over+c.Loser.Pattern)
 	}
@@ -36,15 +39,16 @@ func TestConflicts(t *testing.T) {
 		{"2001 2002 3000-3099 031*", nil, false},
 		{"3050 3000-3099", []string{"3050>3000-3099"}, false},
 		{"3000-3099 3050", []string{"3050>3000-3099"}, false},
-		{"3000-3099 3050-3200", []string{"3000-3099>3050-3200"}, false},
+		{"3000-3099 3050-3200", []string{"3000-3099~3050-3200"}, false},
 		{"3000-3099 3050-3149", []string{"3000-3099=3050-3149"}, true},
 		{"3000-3099 3099-3198", []string{"3000-3099=3099-3198"}, true},
 		{"3000-3099 3100-3199 03000-03099", nil, false},
 		{"3000-3099 3000-3099", []string{"3000-3099=3000-3099"}, true},
+		{"3000-3099 3010-3020 3050-3150", []string{"3000-3099~3050-3150", "3010-3020>3000-3099"}, false},
 		{"3000-3099 30*", []string{"3000-3099>30*"}, false},
-		{"3000-3099 305*", []string{"3000-3099>305*"}, false},
+		{"3000-3099 305*", []string{"3000-3099~305*"}, false},
 		{"3000-3099 31* 29* 30501*", nil, false},
-		{"3000-3099 3000*", []string{"3000-3099>3000*"}, false},
+		{"3000-3099 3000*", []string{"3000-3099~3000*"}, false},
 		{"031* 0318036* 0318036200", []string{"0318036*>031*", "0318036200>031*", "0318036200>0318036*"}, false},
 		{"2001 tel:2001", []string{"2001=tel:2001"}, true},
 		{"+82-31-8036 0318036", []string{"+82-31-8036=0318036"}, true},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -240,9 +239,7 @@ func (c *CallCmd) watch(trouble <-chan string, out io.Writer, progress func() st
 
 func (c *CallCmd) print(out io.Writer, calls []placed, t place.Totals) error {
 	if c.JSON {
-		e := json.NewEncoder(out)
-		e.SetIndent("", "  ")
-		return e.Encode(struct {
+		return printJSON(out, struct {
 			Calls  []placed     `json:"calls"`
 			Totals place.Totals `json:"totals"`
 		}{calls, t})

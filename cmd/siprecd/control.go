@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -109,11 +108,8 @@ func (d *desk) calls(ctx context.Context, q store.Query, liveOnly bool) ([]store
 
 func answer(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
 	// A reader that has gone away is no concern of ours.
-	_ = enc.Encode(v)
+	_ = printJSON(w, v)
 }
 
 func readQuery(v url.Values) (q store.Query, live bool, err error) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -59,13 +58,7 @@ func (cmd *ExplainCmd) Run(g *Globals) error {
 	if !cmd.JSON {
 		return e.print(g.out())
 	}
-	encoder := json.NewEncoder(g.out())
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(e); err != nil {
-		return fmt.Errorf("write the decision: %w", err)
-	}
-	return nil
+	return printJSON(g.out(), e)
 }
 
 func (cmd *ExplainCmd) explain(c *config.Config) explanation {

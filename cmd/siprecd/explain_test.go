@@ -143,8 +143,14 @@ func TestCheck(t *testing.T) {
 		{"an error", map[string]string{"extensions.toml": bad}, "",
 			"extensions.toml:2:8: \"selectve\" is not a policy. Did you mean \"selective\"? (full, selective, off)\n" +
 				"    2002 = \"selectve\"\n           ^^^^^^^^^^\n1 error, 0 warnings\n", 1},
-		{"one file of two", map[string]string{"extensions.toml": bad, "siprecd.toml": ""}, "siprecd.toml", "good\n", 0},
-		{"another name", map[string]string{"new.toml": "[extensions]\n2001 = \"full\"\n"}, "new.toml", "good\n", 0},
+		{"one file of two", map[string]string{"extensions.toml": bad, "siprecd.toml": ""}, "siprecd.toml", "siprecd.toml: good\n", 0},
+		{"another name", map[string]string{"new.toml": "[extensions]\n2001 = \"full\"\n"}, "new.toml", "new.toml: good\n", 0},
+		{"a folder and a file", map[string]string{"extensions.toml": "[extensions]\n2001 = \"off\"\n", "b.toml": "[log]\nlevel = \"debug\"\n"}, ". b.toml",
+			"no siprecd.toml: built-in defaults\nextensions.toml: good, 1 line; all other numbers: full\nb.toml: good\n", 0},
+		{"an exception", map[string]string{"extensions.toml": "[extensions]\n2000-2099 = \"off\"\n2001 = \"full\"\n"}, "--strict",
+			"extensions.toml:3:1: note: 2001 is also matched by 2000-2099 on line 2; line 3 wins, being more exact.\n" +
+				"no siprecd.toml: built-in defaults\nextensions.toml: good, 2 lines; all other numbers: full\n", 0},
+		{"two that cross", map[string]string{"extensions.toml": "[extensions]\n2000-2099 = \"off\"\n2090-2100 = \"full\"\n"}, "--strict", "", 3},
 		{"a missing file", nil, "nowhere.toml", "nowhere.toml: no such file.\n1 error, 0 warnings\n", 1},
 		{"a warning", map[string]string{"extensions.toml": "\ufeff[extensions]\n"}, "", "", 0},
 		{"a warning, strictly", map[string]string{"extensions.toml": "\ufeff[extensions]\n"}, "--strict", "", 3},

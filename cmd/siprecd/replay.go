@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -277,10 +276,7 @@ func (cmd *ReplayCmd) print(g *Globals, plan *replay.Plan, rows []store.Row, dir
 		for _, n := range plan.Notes {
 			fmt.Fprintf(g.err(), "note: %s\n", n)
 		}
-		encoder := json.NewEncoder(g.out())
-		encoder.SetIndent("", "  ")
-		encoder.SetEscapeHTML(false)
-		return encoder.Encode(rows)
+		return printJSON(g.out(), rows)
 	}
 	w := g.out()
 	printRows(w, rows, cfg.Site.TimeZone)

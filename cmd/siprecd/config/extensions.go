@@ -266,13 +266,14 @@ func (r *report) badPattern(at place, err error) {
 	}
 }
 
-// mostOverlaps is how many overlaps are listed; exceptions from a range are
+// mostExceptions is how many of them are listed; exceptions from a range are
 // common, and a list of all of them would hide what matters.
-const mostOverlaps = 50
+const mostExceptions = 50
 
-// conflicts reports what policy.New found.
+// conflicts reports what policy.New found: an exception from a range or a prefix
+// is what exact lines are for; two that cross were hardly both meant.
 func (e *extensions) conflicts(found []policy.Conflict) {
-	overlaps := 0
+	exceptions := 0
 	for _, c := range found {
 		at := e.keyPlace(c.Winner.Origin.Line)
 		if c.Tie {
@@ -283,11 +284,16 @@ func (e *extensions) conflicts(found []policy.Conflict) {
 			e.error(codeTie, e.keyPlace(later.Origin.Line), later.Pattern, first.Pattern, first.Origin.Line)
 			continue
 		}
-		if overlaps++; overlaps > mostOverlaps {
-			e.dropped[Warning]++
+		args := []any{c.Winner.Pattern, c.Loser.Pattern, c.Loser.Origin.Line, c.Winner.Origin.Line}
+		if c.Partial {
+			e.warn(codePartial, at, args...)
 			continue
 		}
-		e.warn(codeOverlap, at, c.Winner.Pattern, c.Loser.Pattern, c.Loser.Origin.Line, c.Winner.Origin.Line)
+		if exceptions++; exceptions > mostExceptions {
+			e.dropped[Note]++
+			continue
+		}
+		e.note(codeOverlap, at, args...)
 	}
 }
 

@@ -58,6 +58,7 @@ const (
 	codeOtherFile  Code = "SR-052"
 	codeFile       Code = "SR-053"
 	codeSecret     Code = "SR-054"
+	codePartial    Code = "SR-060"
 )
 
 type message struct{ text, hint, textKo, hintKo string }
@@ -91,6 +92,7 @@ var messages = map[Code]message{
 	codeReversed:   {"%[1]q runs backwards.", "Write %[2]s", "%[1]q은(는) 순서가 거꾸로입니다.", "이렇게 쓰십시오: %[2]s"},
 	codeTooLarge:   {"%[1]q covers more than %[2]d numbers.", "Use a prefix: \"0312*\"", "%[1]q은(는) 번호가 %[2]d개를 넘습니다.", "앞자리를 쓰십시오: \"0312*\""},
 	codeOverlap:    {"%[1]s is also matched by %[2]s on line %[3]d; line %[4]d wins, being more exact.", "", "%[1]s은(는) %[3]d번째 줄의 %[2]s에도 해당합니다. 더 정확한 %[4]d번째 줄을 따릅니다.", ""},
+	codePartial:    {"%[1]s crosses %[2]s on line %[3]d; line %[4]d wins where both match.", "Give each number to one of them.", "%[1]s이(가) %[3]d번째 줄의 %[2]s과(와) 일부만 겹칩니다. 겹치는 번호는 %[4]d번째 줄을 따릅니다.", "번호마다 한 줄에만 들게 하십시오."},
 	codeTie:        {"%[1]s and %[2]s on line %[3]d match the same number and neither is more exact.", "Change one of them.", "%[1]s와(과) %[3]d번째 줄의 %[2]s이(가) 같은 번호에 해당하고 어느 쪽도 더 정확하지 않습니다.", "하나를 바꾸십시오."},
 	codeMisplaced:  {"%[1]s stands under [%[2]s]; an extension belongs under [extensions].", "", "%[1]s이(가) [%[2]s] 아래에 있습니다. 내선은 [extensions] 아래에 씁니다.", ""},
 	codeTable:      {"[%[1]s] is not known here.", "", "[%[1]s]은(는) 여기에 쓸 수 없습니다.", ""},

@@ -17,16 +17,14 @@ type Severity uint8
 const (
 	Error   Severity = iota // the file is not used
 	Warning                 // it is, but somebody should look
+	Note                    // it is, and as it probably was meant
 )
 
 func (s Severity) String() string {
-	if s == Warning {
-		return "warning"
-	}
-	return "error"
+	return [...]string{Error: "error", Warning: "warning", Note: "note"}[s]
 }
 
-// MarshalText writes "error" or "warning".
+// MarshalText writes "error", "warning" or "note".
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Problem is one thing that is wrong with a file.
@@ -53,7 +51,7 @@ func (p Problem) In(l Language) Problem {
 }
 
 // String is the problem as it is printed: where, what, what to do; the line;
-// a caret.
+// a caret. A note is one line.
 func (p Problem) String() string {
 	var b strings.Builder
 	b.WriteString(p.File)
@@ -64,14 +62,14 @@ func (p Problem) String() string {
 		}
 	}
 	b.WriteString(": ")
-	if p.Severity == Warning {
-		b.WriteString("warning: ")
+	if p.Severity != Error {
+		b.WriteString(p.Severity.String() + ": ")
 	}
 	b.WriteString(p.Text)
 	if p.Hint != "" {
 		b.WriteString(" " + p.Hint)
 	}
-	if p.Excerpt != "" {
+	if p.Excerpt != "" && p.Severity != Note {
 		line, caret := p.pointer()
 		fmt.Fprintf(&b, "\n    %s", line)
 		if caret != "" {
@@ -135,7 +133,7 @@ type report struct {
 	file     string
 	lines    []string // the text of the file, decoded; for excerpts
 	problems []Problem
-	dropped  [2]int // by severity
+	dropped  [3]int // by severity
 }
 
 // place is where on a line something is: byte offsets into it.
@@ -167,6 +165,10 @@ func (r *report) error(code Code, at place, args ...any) *Problem {
 
 func (r *report) warn(code Code, at place, args ...any) *Problem {
 	return r.add(Warning, code, at, args...)
+}
+
+func (r *report) note(code Code, at place, args ...any) *Problem {
+	return r.add(Note, code, at, args...)
 }
 
 // meant adds "Did you mean" and the list of what would do.
