@@ -6,12 +6,11 @@ import (
 )
 
 const (
-	strainLag  = 500 * time.Millisecond // by which a tick comes late
-	strainSpan = 5 * time.Second        // for how long after that
+	strainLag  = time.Second     // by which a tick comes late; a stock buffer rides out two
+	strainSpan = 5 * time.Second // for how long after that
 )
 
-// Strained reports whether a shard has lately come to its sockets half a second
-// late. The packets of the live calls still wait in the kernel; who takes
+// Strained reports whether a shard has lately come to its sockets a second late. The packets of the live calls still wait in the kernel; who takes
 // another call risks them.
 func (r *Receiver) Strained() bool {
 	now := time.Now()

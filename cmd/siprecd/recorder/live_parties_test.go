@@ -47,6 +47,7 @@ func (st *stage) anywhere(audio []byte) bool {
 // Parties named half a second late, over real sockets: the packets wait in the
 // socket buffer. Full has all of them; of the others none is anywhere.
 func TestPartiesNamedLateLive(t *testing.T) {
+	t.Parallel()
 	for _, p := range []policy.Mode{policy.Full, policy.Selective, policy.Off} {
 		t.Run(p.String(), func(t *testing.T) {
 			t.Parallel()
@@ -92,6 +93,7 @@ func TestPartiesNamedLateLive(t *testing.T) {
 // A call passed on, over real SIP: off shuts the gate within half a second and
 // the SRC is told to stop; full opens it and the SRC is told to go on.
 func TestTransfersLive(t *testing.T) {
+	t.Parallel()
 	st := open(t, rule("2001", policy.Full, 3), rule("2003", policy.Off, 5))
 	var at [3]time.Time
 	pass := func(i int, to string) place.Step {

@@ -73,6 +73,7 @@ func silences(channel []byte) (gaps [][2]float64) {
 // A pause, over real SIP and RTP and however it is signalled: as much silence in
 // its place, on both sides, and every byte around it.
 func TestB11_PauseIsSilenceInItsPlace(t *testing.T) {
+	t.Parallel()
 	for name, tc := range map[string]struct {
 		by    place.PauseBy
 		cause string
