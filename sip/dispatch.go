@@ -84,17 +84,43 @@ func (s *serverState) takeRequest(f *flow, m *Message) {
 // since a restart, the SRC must learn that it is gone.
 func (s *serverState) within(tx *serverTx) {
 	m := tx.req
-	d := s.find(dialogKey{m.CallID, m.ToTag, m.FromTag})
-	switch {
-	case d != nil:
-		if !d.post(tx) {
-			// Lost, as on the network: the repetition comes as new.
-			s.mu.Lock()
-			s.table.forget(tx)
-			s.mu.Unlock()
-		}
-	case m.Method != "ACK":
+	s.mu.Lock()
+	d := s.dialogs[dialogKey{m.CallID, m.ToTag, m.FromTag}]
+	// It is posted while the dialog is still known, so that what bury finds in
+	// the mailbox is all there will ever be.
+	if d != nil && !d.post(tx) {
+		s.table.forget(tx) // lost, as on the network: the repetition comes as new
+	}
+	s.mu.Unlock()
+	if d == nil {
+		s.gone(tx)
+	}
+}
+
+// gone answers a request of a dialog that is no more, or never was.
+func (s *serverState) gone(tx *serverTx) {
+	if tx.req.Method != "ACK" {
 		s.reply(tx, tx.response(481, ""))
+	}
+}
+
+// bury forgets a dialog that has ended, and answers what came too late for it:
+// over TCP nobody repeats it.
+func (s *serverState) bury(key dialogKey, invite *serverTx) {
+	s.mu.Lock()
+	d := s.dialogs[key]
+	delete(s.dialogs, key)
+	invite.session = nil
+	s.mu.Unlock()
+	for {
+		select {
+		case in := <-d.inbox:
+			if tx, ok := in.(*serverTx); ok {
+				s.gone(tx)
+			}
+		default:
+			return
+		}
 	}
 }
 
@@ -280,10 +306,7 @@ func (s *serverState) open(tx *serverTx) {
 	go func() {
 		defer s.actors.Done()
 		d.run(s.ctx, tx, s.Handler)
-		s.mu.Lock()
-		delete(s.dialogs, key)
-		tx.session = nil
-		s.mu.Unlock()
+		s.bury(key, tx)
 	}()
 }
 

@@ -403,3 +403,23 @@ func TestNobodyTakesOverASession(t *testing.T) {
 		t.Errorf("%d sessions, %d ended", len(s.live), len(s.ends))
 	}
 }
+
+// What reaches a dialog in its last moment is answered, though nobody reads its
+// mailbox any more: over TCP it would not come again.
+func TestRequestsTooLateForADialogAreAnswered(t *testing.T) {
+	s := listen(t, "tcp", nil)
+	c := s.dial(t)
+	key := dialogKey{c.callID, "ours", c.tag}
+	d := &Session{inbox: make(chan any, inboxSize)}
+	s.state.mu.Lock()
+	s.state.dialogs[key] = d
+	s.state.mu.Unlock()
+	c.to = "<sip:srs@siprecd.example>;tag=ours"
+	c.write(c.compose("BYE", "", "") + c.compose("ACK", "", ""))
+	first, second := <-d.inbox, <-d.inbox
+	d.inbox <- first
+	d.inbox <- second
+	s.state.bury(key, &serverTx{})
+	c.response(481)
+	c.request(481, "BYE", "", "")
+}
