@@ -217,10 +217,10 @@ func roundOfCalls(t *testing.T, s *served) (took []time.Duration, slow int) {
 				c.callID, c.to, c.target = "call-"+token(8), "", ""
 				begin := time.Now()
 				c.write(c.compose("INVITE", "multipart/mixed;boundary=b1", multipartBody, "Require: siprec"))
-				h := c.next()
+				h := c.reply("INVITE")
 				trying := h.Status == 100
 				if trying {
-					h = c.next()
+					h = c.reply("INVITE")
 				}
 				d := time.Since(begin)
 				if h.Status != 200 {

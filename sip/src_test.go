@@ -245,7 +245,31 @@ func (c *src) write(raw string) { c.send([]byte(raw)) }
 func (c *src) request(status int, method, contentType, body string, extra ...string) heard {
 	c.t.Helper()
 	c.write(c.compose(method, contentType, body, extra...))
-	return c.response(status)
+	for {
+		h := c.reply(method)
+		if h.Status == 100 {
+			continue
+		}
+		if h.Status != status {
+			c.t.Fatalf("status %d, want %d:\n%s", h.Status, status, h.raw)
+		}
+		return h
+	}
+}
+
+// reply waits for a response to the request just sent; one to an earlier
+// request, which a slow machine may bring again, is passed over.
+func (c *src) reply(method string) heard {
+	c.t.Helper()
+	for {
+		h := c.next()
+		if h.Request {
+			c.t.Fatalf("a response to %s is wanted, got:\n%s", method, h.raw)
+		}
+		if h.Method == method && h.CallID == c.callID && h.CSeq == uint32(c.cseq) {
+			return h
+		}
+	}
 }
 
 // invite sends the usual INVITE and waits for the response.

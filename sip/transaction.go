@@ -151,10 +151,13 @@ func (t *txTable) tick(now time.Time) (again []*serverTx, next time.Time) {
 	return again, time.Time{}
 }
 
+// forget removes a transaction; one the table does not hold, such as an ACK of
+// a 2xx, is left alone.
 func (t *txTable) forget(tx *serverTx) {
-	if tx.index >= 0 {
-		heap.Remove(&t.queue, tx.index)
+	if t.byKey[tx.key] != tx {
+		return
 	}
+	heap.Remove(&t.queue, tx.index)
 	delete(t.byKey, tx.key)
 	if key := mergeKey(tx.req); t.merged[key] == tx {
 		delete(t.merged, key)
@@ -162,6 +165,9 @@ func (t *txTable) forget(tx *serverTx) {
 }
 
 func (t *txTable) schedule(tx *serverTx) {
+	if t.byKey[tx.key] != tx {
+		return // forgotten before it was answered
+	}
 	if tx.index < 0 {
 		heap.Push(&t.queue, tx)
 	} else {

@@ -423,3 +423,23 @@ func TestRequestsTooLateForADialogAreAnswered(t *testing.T) {
 	c.response(481)
 	c.request(481, "BYE", "", "")
 }
+
+// A mailbox that is full loses messages, as the network does, and no more.
+func TestMailboxThatIsFull(t *testing.T) {
+	s := listen(t, "udp", nil)
+	c := s.dial(t)
+	key := dialogKey{c.callID, "ours", c.tag}
+	d := &Session{inbox: make(chan any)} // nobody reads it
+	s.state.mu.Lock()
+	s.state.dialogs[key] = d
+	s.state.mu.Unlock()
+	c.to = "<sip:srs@siprecd.example>;tag=ours"
+	late := c.compose("BYE", "", "")
+	c.write(late)
+	c.ack()
+	other := s.dial(t)
+	other.request(200, "OPTIONS", "", "")
+	s.state.bury(key, &serverTx{})
+	c.write(late) // its repetition is a new request
+	c.response(481)
+}
