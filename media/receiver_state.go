@@ -10,7 +10,8 @@ const (
 	strainSpan = 5 * time.Second // for how long after that
 )
 
-// Strained reports whether a shard has lately come to its sockets a second late. The packets of the live calls still wait in the kernel; who takes
+// Strained reports whether a shard has lately come to its sockets a second
+// late. The packets of the live calls still wait in the kernel; who takes
 // another call risks them.
 func (r *Receiver) Strained() bool {
 	now := time.Now()
