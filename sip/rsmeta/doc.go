@@ -13,7 +13,7 @@
 //	  whose it is, on hold too                  Owners     ◀──────────────────┤
 //	  which calls (CS) go on                    Current    ◀──────────────────┘
 //
-// Parse is charset.go, then scan.go, which makes elements of XML and of what is
+// Parse is charset.go, then scan.go and escape.go, which makes elements of XML and of what is
 // taken for it, then read.go, which knows what they mean; what nobody reads is
 // extension data. A Document is what was said, by lists of Group, Session,
 // Participant, Stream and the three associations, SessionAssoc, Member and Wire.
@@ -27,7 +27,7 @@
 //
 // Stays that ended never change. Their times are the arrivals of the documents,
 // for an SRC's own clock may be off by its zone or by decades; what it states is
-// kept beside them.
+// kept beside them. Forget drops the old ones of an RS that never ends.
 //
 // A line is its senders' by ids alone (lines.go):
 //

@@ -182,15 +182,19 @@ func union[T comparable](a, b []T) []T {
 	return a
 }
 
-// describeStream upserts a stream. One without an id is known by its label.
-func (m *merge) describeStream(st Stream) {
-	key := st.ID
-	if key == "" {
-		key = "\x00" + st.Label
+// key is what a stream is known by: its id, or its label when it has none.
+func (st Stream) key() string {
+	if st.ID == "" {
+		return "\x00" + st.Label
 	}
-	i, found := m.stream[key]
+	return st.ID
+}
+
+// describeStream upserts a stream.
+func (m *merge) describeStream(st Stream) {
+	i, found := m.stream[st.key()]
 	if !found {
-		m.stream[key] = len(m.streams)
+		m.stream[st.key()] = len(m.streams)
 		m.streams = append(m.streams, st)
 		return
 	}

@@ -12,8 +12,8 @@ import (
 // all could be understood. charset is that of the part's Content-Type, "" when
 // it states none. loc is the zone of zone-less times (nil: UTC).
 //
-// Limits: 256 KiB, depth 16, 5,000 elements, 20,000 tags, 64 attributes. What is
-// beyond them is left out, and a document whose end was not read is marked Cut.
+// Limits: 256 KiB, depth 16, 5,000 elements, 20,000 tags, 64 attributes,
+// 4 KiB a value. What is beyond them is left out, and a document whose end was not read is marked Cut.
 // No document type declaration is obeyed and no entity but XML's own five is
 // resolved.
 func Parse(raw []byte, charset string, loc *time.Location) (doc *Document, notes []string, err error) {
@@ -38,7 +38,7 @@ func Parse(raw []byte, charset string, loc *time.Location) (doc *Document, notes
 		notes = append(notes, "metadata degraded: not well-formed XML, read leniently")
 	}
 	if s.missing {
-		notes = append(notes, fmt.Sprintf("metadata deeper than %d elements or with more than %d attributes: those were left out", maxDepth, maxAttrs))
+		notes = append(notes, fmt.Sprintf("metadata deeper than %d elements, with more than %d attributes or with values over %d bytes: those were left out", maxDepth, maxAttrs, maxValue))
 	}
 	root, more := rootOf(s.open[0])
 	notes = append(notes, more...)

@@ -108,6 +108,21 @@ func TestHistoryIsNeverLost(t *testing.T) {
 				}
 			}
 			before = now
+			if rapid.Bool().Draw(t, "forget") {
+				here := func(ps []Party) (list string) {
+					for _, p := range ps {
+						if p.Left.IsZero() {
+							list += fmt.Sprintf("%s %s %v since %v\n", p.ID, p.Session, p.AORs, p.Joined)
+						}
+					}
+					return list
+				}
+				v.Forget(at)
+				before = v.Parties()
+				if a, b := here(now), here(before); a != b {
+					t.Errorf("forgetting made\n%sof\n%s", b, a)
+				}
+			}
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package rsmeta
 
 import (
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -14,6 +13,7 @@ const (
 	maxElements = 5000
 	maxTags     = 4 * maxElements // starts, ends and what is taken for one
 	maxAttrs    = 64
+	maxValue    = 4096 // bytes of one value
 )
 
 // element is one XML element by its local name, whatever its namespace.
@@ -67,12 +67,31 @@ func scan(in string) *scanner {
 	return s
 }
 
-// text adds characters to the innermost element.
+// text adds characters to the innermost element. Blanks alone count as one, and
+// before anything else they are indentation.
 func (s *scanner) text(t string) {
-	if s.deeper == 0 {
-		e := s.open[len(s.open)-1]
-		e.chars = append(e.chars, t...)
+	e := s.open[len(s.open)-1]
+	if strings.Trim(t, " \t\r\n") == "" {
+		if t == "" || len(e.chars) == 0 || blank(e.chars[len(e.chars)-1]) {
+			return
+		}
+		t = " "
 	}
+	if s.deeper == 0 {
+		e.chars = append(e.chars, s.clip(t, maxValue-len(e.chars))...)
+	}
+}
+
+// clip cuts what is longer than there is room for, between characters.
+func (s *scanner) clip(t string, room int) string {
+	if len(t) <= room {
+		return t
+	}
+	s.missing = true
+	for room > 0 && !utf8.RuneStart(t[room]) {
+		room--
+	}
+	return t[:room]
 }
 
 // markup reads what begins with < here.
@@ -255,7 +274,7 @@ func (s *scanner) attributes() (list []attr, empty bool) {
 		case len(list) == maxAttrs:
 			s.missing = true
 		default:
-			list = append(list, attr{name: local, value: strings.TrimSpace(value)})
+			list = append(list, attr{name: local, value: s.clip(strings.TrimSpace(value), maxValue)})
 		}
 	}
 }
@@ -346,57 +365,4 @@ func (s *scanner) next(c byte) bool {
 		return true
 	}
 	return false
-}
-
-// unescape resolves the five entities of XML and character references; any
-// other stays as it is written.
-func unescape(t string) string {
-	if strings.IndexByte(t, '&') < 0 {
-		return t
-	}
-	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(t, "&")
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		name, _, ended := strings.Cut(after[:min(len(after), 10)], ";")
-		if r := reference(name); ended && r > 0 {
-			b.WriteRune(r)
-			t = after[len(name)+1:]
-			continue
-		}
-		b.WriteByte('&')
-		t = after
-	}
-}
-
-// reference returns the character that a reference names, 0 when it names none.
-func reference(name string) rune {
-	switch name {
-	case "lt":
-		return '<'
-	case "gt":
-		return '>'
-	case "amp":
-		return '&'
-	case "quot":
-		return '"'
-	case "apos":
-		return '\''
-	}
-	digits, found := strings.CutPrefix(name, "#")
-	if !found {
-		return 0
-	}
-	base := 10
-	if hex, found := strings.CutPrefix(strings.ToLower(digits), "x"); found {
-		digits, base = hex, 16
-	}
-	n, err := strconv.ParseUint(digits, base, 21)
-	if err != nil || !utf8.ValidRune(rune(n)) {
-		return 0
-	}
-	return rune(n)
 }

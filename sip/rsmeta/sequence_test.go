@@ -129,28 +129,11 @@ func labelsIn(s string) []string {
 // describe writes a view as one line a thing.
 func describe(v *View, doc *Document, labels []string) string {
 	var b strings.Builder
-	since := func(at time.Time) string { return at.Sub(at0).Round(time.Millisecond).String() }
 	for _, g := range doc.Groups {
 		fmt.Fprintf(&b, "group %s\n", g.ID)
 	}
 	for _, s := range v.Sessions() {
-		fmt.Fprintf(&b, "session %s", s.ID)
-		if s.GroupRef != "" {
-			fmt.Fprintf(&b, " group %s", s.GroupRef)
-		}
-		for _, id := range s.SIPSessionIDs {
-			fmt.Fprintf(&b, " sip %s", id)
-		}
-		for _, r := range s.Reasons {
-			fmt.Fprintf(&b, " reason %s %s %q", r.Protocol, r.Cause, r.Text)
-		}
-		if !s.Start.IsZero() {
-			fmt.Fprintf(&b, " from %s", since(s.Start))
-		}
-		if !s.Stop.IsZero() {
-			fmt.Fprintf(&b, " until %s", since(s.Stop))
-		}
-		b.WriteString("\n")
+		describeSession(&b, s)
 	}
 	if len(v.Current()) < len(v.Sessions()) {
 		b.WriteString("goes on:")
@@ -201,3 +184,25 @@ func shown(labels []string) string {
 	}
 	return "[" + strings.Join(s, " ") + "]"
 }
+
+func describeSession(b *strings.Builder, s Session) {
+	fmt.Fprintf(b, "session %s", s.ID)
+	if s.GroupRef != "" {
+		fmt.Fprintf(b, " group %s", s.GroupRef)
+	}
+	for _, id := range s.SIPSessionIDs {
+		fmt.Fprintf(b, " sip %s", id)
+	}
+	for _, r := range s.Reasons {
+		fmt.Fprintf(b, " reason %s %s %q", r.Protocol, r.Cause, r.Text)
+	}
+	if !s.Start.IsZero() {
+		fmt.Fprintf(b, " from %s", since(s.Start))
+	}
+	if !s.Stop.IsZero() {
+		fmt.Fprintf(b, " until %s", since(s.Stop))
+	}
+	b.WriteString("\n")
+}
+
+func since(at time.Time) string { return at.Sub(at0).Round(time.Millisecond).String() }

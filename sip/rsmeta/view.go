@@ -19,7 +19,7 @@ type View struct {
 	stays    []stay            // in order of arrival
 	staysOf  map[string][]int  // their places in stays, by participant
 	streams  []Stream
-	stream   map[string]int // its place in streams, by id
+	stream   map[string]int // its place in streams, by key
 	wires    []Wire         // the newest of each participant
 	wireOf   map[string]int // its place in wires, by participant
 	lines    []line

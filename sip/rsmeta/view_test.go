@@ -1,6 +1,7 @@
 package rsmeta
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -81,5 +82,34 @@ func TestQ_EmptyAssociationsAreTiedByOrder(t *testing.T) {
 	}
 	if s := v.Senders(1); !reflect.DeepEqual(s, []string{"b"}) {
 		t.Errorf("senders %v", s)
+	}
+}
+
+// TestForgettingKeepsWhatGoesOn carries many calls on one RS by partial
+// documents alone, and forgets as it goes.
+func TestForgettingKeepsWhatGoesOn(t *testing.T) {
+	var v View
+	v.SetLines([]string{"1", "2"})
+	v.Apply(&Document{Complete: true}, at0)
+	at := at0
+	for i := range 1000 {
+		cs, p1, p2, s1, s2 := fmt.Sprint("cs", i), fmt.Sprint("a", i), fmt.Sprint("b", i), fmt.Sprint("s", i), fmt.Sprint("t", i)
+		v.Apply(&Document{
+			Sessions:     []Session{{ID: cs, Start: at}},
+			Participants: []Participant{{ID: p1, Names: []Name{{AOR: "sip:2001@example.org"}}}, {ID: p2, Names: []Name{{AOR: "sip:2002@example.org"}}}},
+			Streams:      []Stream{{ID: s1, Session: cs, Label: "1"}, {ID: s2, Session: cs, Label: "2"}},
+			Members:      []Member{{Participant: p1, Session: cs}, {Participant: p2, Session: cs}},
+			Wires:        []Wire{{Participant: p1, Send: []string{s1}}, {Participant: p2, Send: []string{s2}}},
+		}, at)
+		before := seen(&v, 2)
+		v.Forget(at.Add(-time.Minute))
+		if after := seen(&v, 2); i < 2 && before != after || len(v.Current()) != 1 || v.Owners(0)[0] != p1 || v.Owners(1)[0] != p2 {
+			t.Fatalf("call %d: forgetting made\n%sof\n%s", i, after, before)
+		}
+		v.Apply(&Document{Sessions: []Session{{ID: cs, Stop: at.Add(10 * time.Second)}}}, at.Add(10*time.Second))
+		at = at.Add(20 * time.Second)
+	}
+	if n := len(v.stays) + len(v.sessions) + len(v.people) + len(v.wires) + len(v.streams) + len(v.staysOf) + len(v.session); n > 100 {
+		t.Errorf("%d things are remembered", n)
 	}
 }

@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -134,27 +135,35 @@ func (c *Call) participants() {
 	c.row.Participants, c.row.Sessions = ps, slices.Clone(c.of.sessions)
 }
 
-// extensions keeps a document's extension data as searchable fields.
+// Of the extension data of one call so much is kept.
+const (
+	extensionsMost = 200
+	extensionMost  = 1024 // bytes of all values under one path
+)
+
+// extensions keeps a document's extension data as searchable fields. Values
+// under one path stand side by side.
 func (c *Call) extensions(doc *rsmeta.Document) {
+	if len(doc.Extensions) == 0 {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// The map is shared with sip.Info and with rows given away; a copy is ours.
+	vendor := maps.Clone(c.row.Vendor)
+	if vendor == nil {
+		vendor = make(map[string]string)
+	}
 	for _, e := range doc.Extensions {
-		if e.Value == "" || len(c.row.Vendor) > 200 {
-			continue
-		}
-		if c.row.Vendor == nil {
-			c.row.Vendor = make(map[string]string)
-		}
-		// Sources of the map are shared with sip.Info; a copy is ours.
-		if _, ok := c.row.Vendor[e.Path]; !ok {
-			m := make(map[string]string, len(c.row.Vendor)+1)
-			for k, v := range c.row.Vendor {
-				m[k] = v
-			}
-			m[e.Path] = e.Value
-			c.row.Vendor = m
+		have, found := vendor[e.Path]
+		switch {
+		case !found && len(vendor) < extensionsMost:
+			vendor[e.Path] = e.Value
+		case found && len(have)+len(e.Value) < extensionMost && !slices.Contains(strings.Split(have, ", "), e.Value):
+			vendor[e.Path] = have + ", " + e.Value
 		}
 	}
+	c.row.Vendor = vendor
 }
 
 // closeViews gives everyone who is still there an end.

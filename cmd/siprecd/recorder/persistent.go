@@ -14,6 +14,10 @@ import (
 // the same group: a transfer may end the one before it names the next.
 const idleAtMost = 5 * time.Second
 
+// remembered is how long an RS that goes on remembers who has left: some
+// documents name a participant without describing it again.
+const remembered = time.Hour
+
 // course is which CSs the recording is of. A persistent RS carries one after
 // the other, and none between them (RFC 8068 section 3.4): each is a recording
 // of its own.
@@ -123,6 +127,7 @@ func (c *Call) next(o *sip.Offer) {
 	for _, m := range o.Metadata {
 		documents = append(documents, newDocument(o.At, m))
 	}
+	c.view.Forget(o.At.Add(-remembered))
 	c.renew(o.At, documents)
 }
 
