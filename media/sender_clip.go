@@ -17,17 +17,38 @@ import (
 	"github.com/hajimehoshi/go-mp3"
 )
 
-// Clip is a piece of 8 kHz mono audio to send. It may be shared by any number
-// of streams.
+// Clip is a piece of mono audio to send. It may be shared by any number of
+// streams.
 type Clip struct {
-	Samples []int16
-	Loop    bool // begins again when it ends
+	Samples []int16 // 8 kHz
+	Loop    bool    // begins again when it ends
+
+	origin []int16 // what Samples were made of, rate Hz; nil: nothing else
+	rate   int
 
 	law   string // "PCMU" or "PCMA" when codes holds the bytes as they were in the file
 	codes []byte
 
-	mu   sync.Mutex // guards memo
+	mu   sync.Mutex // guards memo and wide
 	memo map[string][]byte
+	wide []int16 // 16 kHz, made when first needed
+}
+
+func newClip(samples []int16, rate int) *Clip {
+	return &Clip{Samples: resample(samples, rate, senderRate), origin: samples, rate: rate}
+}
+
+// wideband returns the clip at 16 kHz, computed once.
+func (c *Clip) wideband() []int16 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.wide == nil {
+		c.wide = resample(c.Samples, senderRate, wideRate)
+		if c.origin != nil {
+			c.wide = resample(c.origin, c.rate, wideRate)
+		}
+	}
+	return c.wide
 }
 
 // LoadClip reads what name says: "silence", "tone:440" (Hz, 1-3999), or a file:
@@ -60,11 +81,16 @@ func Silence() *Clip { return &Clip{} }
 
 // Tone is a sine of hz at -12 dBFS, without end.
 func Tone(hz int) *Clip {
-	c := &Clip{Loop: true, Samples: make([]int16, senderRate)} // one second: whole periods of any whole frequency
-	for i := range c.Samples {
-		c.Samples[i] = int16(math.Round(8192 * math.Sin(2*math.Pi*float64(hz*i%senderRate)/senderRate)))
+	return &Clip{Loop: true, Samples: sine(hz, senderRate), origin: sine(hz, wideRate), rate: wideRate}
+}
+
+// sine is one second: whole periods of any whole frequency.
+func sine(hz, rate int) []int16 {
+	samples := make([]int16, rate)
+	for i := range samples {
+		samples[i] = int16(math.Round(8192 * math.Sin(2*math.Pi*float64(hz*i%rate)/float64(rate))))
 	}
-	return c
+	return samples
 }
 
 // Length returns how long the clip sounds; 0 when it has no end.
@@ -79,6 +105,13 @@ func (c *Clip) Length() time.Duration {
 func (c *Clip) encoded(codec string) []byte {
 	if c.law == codec {
 		return c.codes
+	}
+	if codec == "L16" {
+		var b []byte
+		for _, s := range c.wideband() {
+			b = binary.BigEndian.AppendUint16(b, uint16(s))
+		}
+		return b
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -150,7 +183,7 @@ func (f wavFormat) clip(data []byte) (*Clip, error) {
 		for i, code := range data {
 			linear[i] = law.table[code]
 		}
-		c := &Clip{Samples: resample(mono(linear, f.channels), f.rate)}
+		c := newClip(mono(linear, f.channels), f.rate)
 		if f.channels == 1 && f.rate == senderRate {
 			c.law, c.codes = law.name, data
 		}
@@ -159,7 +192,7 @@ func (f wavFormat) clip(data []byte) (*Clip, error) {
 	if f.tag != 1 || f.bits != 16 {
 		return nil, fmt.Errorf("a WAV file of format %d with %d bits; 16-bit PCM and G.711 can be read", f.tag, f.bits)
 	}
-	return &Clip{Samples: resample(mono(littleEndian16(data), f.channels), f.rate)}, nil
+	return newClip(mono(littleEndian16(data), f.channels), f.rate), nil
 }
 
 func littleEndian16(data []byte) []int16 {
@@ -198,5 +231,5 @@ func readMP3(raw []byte) (*Clip, error) {
 	if err != nil && len(data) == 0 {
 		return nil, fmt.Errorf("MP3: %w", err)
 	}
-	return &Clip{Samples: resample(mono(littleEndian16(data), 2), d.SampleRate())}, nil
+	return newClip(mono(littleEndian16(data), 2), d.SampleRate()), nil
 }

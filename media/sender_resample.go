@@ -2,17 +2,17 @@ package media
 
 import "math"
 
-// resample converts mono audio of rate Hz to 8,000 Hz with a windowed-sinc
+// resample converts mono audio of rate Hz to one of to Hz with a windowed-sinc
 // low-pass. The result is the same on every machine of one architecture.
-func resample(in []int16, rate int) []int16 {
-	if rate == senderRate || len(in) == 0 {
+func resample(in []int16, rate, to int) []int16 {
+	if rate == to || len(in) == 0 {
 		return in
 	}
-	g := gcd(rate, senderRate)
-	up, down := senderRate/g, rate/g
+	g := gcd(rate, to)
+	up, down := to/g, rate/g
 	taps := make([][]float64, up) // by phase, computed when first needed
-	half := 16 * max(rate, senderRate) / senderRate
-	cutoff := 0.94 * min(1, float64(senderRate)/float64(rate))
+	half := 16 * max(rate, to) / to
+	cutoff := 0.94 * min(1, float64(to)/float64(rate))
 
 	out := make([]int16, int64(len(in))*int64(up)/int64(down))
 	for i := range out {

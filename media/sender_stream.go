@@ -14,15 +14,16 @@ import (
 )
 
 // OutStream says what a Sender sends to one destination. The RTP clock is
-// 8,000 Hz.
+// 8,000 Hz, of L16 16,000 Hz.
 type OutStream struct {
 	Conn  *net.UDPConn   // the socket to send from; it stays its owner's
 	To    netip.AddrPort // where to; see also Out.Aim
-	Codec string         // "PCMU" or "PCMA"
+	Codec string         // "PCMU", "PCMA", "G722", or "L16" (16 kHz, mono)
 	Clip  *Clip          // nil is silence; a clip that ends is followed by silence
 	Ptime time.Duration  // audio per packet, whole milliseconds, 1-200 ms; 0: 20 ms
 
 	Presses      []KeyTone // in any order; they must not overlap
+	Payload      uint8     // payload type of the audio; 0: the codec's own, 96 for L16
 	EventPayload uint8     // payload type of telephone-event (RFC 4733); 0: 101
 
 	SSRC      uint32 // of every packet
@@ -55,22 +56,30 @@ type Sent struct {
 	Bytes          int64     `json:"bytes"`   // audio payload
 	SHA256         string    `json:"sha256"`  // of the audio payload bytes in order, hexadecimal
 	Unsent         int64     `json:"unsent"`  // packets the operating system refused
-	// Audio is the payload on the stream's own clock: position n is the sample
-	// with timestamp FirstTimestamp+n; silence where a key or a pause was.
+	// Audio is the payload on the stream's own clock: position n is the byte
+	// with timestamp FirstTimestamp+n, of L16 two bytes; silence where a key or
+	// a pause was.
 	Audio []byte `json:"-"`
 }
 
-const senderRate = 8000 // Hz; Sender speaks G.711 only
+const (
+	senderRate = 8000  // Hz
+	wideRate   = 16000 // Hz, of G.722 and L16
+)
 
 // outClock makes the packets of one OutStream in order. It has no socket and
 // no clock of its own: step n is at n times the packet time.
 type outClock struct {
 	c       OutStream
-	audio   []byte // the encoded clip
+	audio   []byte // the encoded clip; nil for a codec whose bytes depend on those before
+	encoder *g722Encoder
+	wide    []int16 // the clip, with an encoder
+	pcm     []int16 // of one packet
 	loop    bool
 	silence byte
 	payload uint8
-	samples int // per packet
+	unit    int // bytes
+	units   int // of the RTP clock, per packet
 	presses []press
 
 	step   int64 // the next one
@@ -109,22 +118,44 @@ func newOutClock(c OutStream) (*outClock, error) {
 		c.Clip = Silence()
 	}
 	o := &outClock{c: c, seq: c.Seq, marker: true, sum: sha256.New(), loop: c.Clip.Loop, paused: c.Paused}
-	switch c.Codec {
-	case "PCMU":
-		o.payload, o.silence = 0, 0xff
-	case "PCMA":
-		o.payload, o.silence = 8, 0xd5
-	default:
-		return nil, fmt.Errorf("codec %q: PCMU and PCMA can be sent", c.Codec)
+	if err := o.choose(); err != nil {
+		return nil, err
 	}
-	o.audio = c.Clip.encoded(c.Codec)
-	o.samples = int(c.Ptime / time.Millisecond * senderRate / 1000)
-	o.buf = make([]byte, 12+max(o.samples, 4))
+	o.buf = make([]byte, 12+max(o.units*o.unit, 4))
 	o.sent = Sent{SSRC: c.SSRC, FirstSeq: c.Seq, FirstTimestamp: c.Timestamp}
 	if err := o.rekey(c.SRTP); err != nil {
 		return nil, err
 	}
 	return o, o.plan(c.Presses)
+}
+
+// choose prepares the clip in the stream's codec.
+func (o *outClock) choose() error {
+	clock := senderRate
+	o.unit = 1
+	switch o.c.Codec {
+	case "PCMU":
+		o.payload, o.silence = 0, 0xff
+	case "PCMA":
+		o.payload, o.silence = 8, 0xd5
+	case "G722":
+		o.payload, o.silence = 9, 0xfa
+		o.encoder, o.wide = newG722Encoder(), o.c.Clip.wideband()
+	case "L16":
+		o.payload, o.unit, clock = 96, 2, wideRate
+	default:
+		return fmt.Errorf("codec %q: PCMU, PCMA, G722 and L16 can be sent", o.c.Codec)
+	}
+	if o.c.Payload != 0 {
+		o.payload = o.c.Payload
+	}
+	o.units = int(o.c.Ptime/time.Millisecond) * clock / 1000
+	if o.encoder == nil {
+		o.audio = o.c.Clip.encoded(o.c.Codec)
+	} else {
+		o.pcm = make([]int16, 2*o.units)
+	}
+	return nil
 }
 
 func (o *outClock) rekey(master *MasterKey) (err error) {
@@ -184,25 +215,35 @@ func (o *outClock) next(send func([]byte) error) {
 }
 
 func (o *outClock) voice(step int64, send func([]byte) error) {
-	payload := o.buf[12 : 12+o.samples]
-	at := step * int64(o.samples)
-	for i := range payload {
-		payload[i] = o.silence
+	payload := o.buf[12 : 12+o.units*o.unit]
+	if o.encoder != nil {
+		excerpt(o.pcm, o.wide, step*int64(len(o.pcm)), o.loop, 0)
+		o.encoder.encode(payload[:0], o.pcm)
+	} else {
+		excerpt(payload, o.audio, step*int64(len(payload)), o.loop, o.silence)
 	}
-	if n := int64(len(o.audio)); o.loop && n > 0 {
-		for i := range payload {
-			payload[i] = o.audio[(at+int64(i))%n]
-		}
-	} else if at < n {
-		copy(payload, o.audio[at:])
-	}
-	o.header(o.payload, o.marker, uint32(at))
+	o.header(o.payload, o.marker, uint32(step*int64(o.units)))
 	o.marker = false
-	o.emit(o.buf[:12+o.samples], send)
-	o.sent.Bytes += int64(o.samples)
+	o.emit(o.buf[:12+len(payload)], send)
+	o.sent.Bytes += int64(len(payload))
 	o.sum.Write(payload)
 	if o.c.Keep {
 		o.sent.Audio = append(o.sent.Audio, payload...)
+	}
+}
+
+// excerpt fills dst with what lies in from at a place, with silence behind its
+// end unless it begins again.
+func excerpt[T byte | int16](dst, from []T, at int64, loop bool, silence T) {
+	for i := range dst {
+		dst[i] = silence
+	}
+	if n := int64(len(from)); loop && n > 0 {
+		for i := range dst {
+			dst[i] = from[(at+int64(i))%n]
+		}
+	} else if at < n {
+		copy(dst, from[at:])
 	}
 }
 
@@ -213,9 +254,9 @@ func (o *outClock) event(p press, step int64, send func([]byte) error) {
 	if step == p.until-1 {
 		repeat, end = eventEnds, 0x80
 	}
-	duration := min((step-p.from+1)*int64(o.samples), 0xffff)
+	duration := min((step-p.from+1)*int64(o.units), 0xffff)
 	for range repeat {
-		o.header(o.c.EventPayload, step == p.from, uint32(p.from*int64(o.samples)))
+		o.header(o.c.EventPayload, step == p.from, uint32(p.from*int64(o.units)))
 		o.buf[12], o.buf[13] = p.code, end|volume
 		binary.BigEndian.PutUint16(o.buf[14:], uint16(duration))
 		o.emit(o.buf[:16], send)
@@ -255,7 +296,7 @@ func (o *outClock) keepSilence() {
 	if !o.c.Keep {
 		return
 	}
-	for range o.samples {
+	for range o.units * o.unit {
 		o.sent.Audio = append(o.sent.Audio, o.silence)
 	}
 }

@@ -131,13 +131,13 @@ func TestSenderClockHoldsWhateverHappens(t *testing.T) {
 					t.Fatalf("step %d: sequence number %d, want %d", step, got, want)
 				}
 				want++
-				if b[1]&0x7f == 0 && binary.BigEndian.Uint32(b[4:]) != uint32(step*o.samples) {
+				if b[1]&0x7f == 0 && binary.BigEndian.Uint32(b[4:]) != uint32(step*o.units) {
 					t.Fatalf("step %d: timestamp %d", step, binary.BigEndian.Uint32(b[4:]))
 				}
 				return nil
 			})
 		}
-		if got := o.report(); len(got.Audio) != 100*o.samples || got.Packets != int64(want-c.Seq) {
+		if got := o.report(); len(got.Audio) != 100*o.units || got.Packets != int64(want-c.Seq) {
 			t.Fatalf("%d samples, %d packets", len(got.Audio), got.Packets)
 		}
 	})
@@ -344,5 +344,33 @@ func TestClipByName(t *testing.T) {
 	}
 	if c, err := LoadClip("silence"); err != nil || len(c.Samples) > 0 {
 		t.Errorf("silence: %v, %v", c, err)
+	}
+}
+
+// What is sent of a clip at 16 kHz is heard as it is there, over the end of its
+// loop too.
+func TestWidebandIsSent(t *testing.T) {
+	for codec, c := range map[string]struct {
+		format Format
+		least  float64
+	}{"G722": {Format{Payload: 9, Name: "G722", Clock: 8000}, 38}, "L16": {Format{Payload: 96, Name: "L16", Clock: 16000}, 70}} {
+		o, err := newOutClock(OutStream{Codec: codec, Clip: Tone(3000), Timestamp: 4_000_000_000, Ptime: 30 * time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var heard []int16
+		decode := findCodec(codec).open(c.format)
+		for n := range 100 {
+			o.next(func(b []byte) error {
+				if b[1]&0x7f != c.format.Payload || binary.BigEndian.Uint32(b[4:]) != uint32(4_000_000_000+30*n*c.format.Clock/1000) {
+					t.Fatalf("%s: packet %d begins % x", codec, n, b[:12])
+				}
+				heard = decode(heard, b[12:])
+				return nil
+			})
+		}
+		if a, snr := quality(heard[16000:], wideRate, 3000); len(heard) != 48000 || snr < c.least || math.Abs(a[0]-8192) > 60 {
+			t.Errorf("%s: %d samples, %.1f dB, amplitude %.0f", codec, len(heard), snr, a[0])
+		}
 	}
 }

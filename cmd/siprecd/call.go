@@ -40,7 +40,7 @@ type CallCmd struct {
 	Offerless   bool          `help:"Send the INVITE without SDP, so that the server offers."`
 
 	Transport string          `help:"udp, tcp or tls." enum:"udp,tcp,tls" default:"udp"`
-	Codec     string          `help:"pcmu or pcma." enum:"pcmu,pcma" default:"pcmu"`
+	Codec     string          `help:"pcmu, pcma, g722 or l16 (16 kHz)." enum:"pcmu,pcma,g722,l16" default:"pcmu"`
 	Ptime     time.Duration   `help:"Audio in each packet." default:"20ms"`
 	SRTP      string          `name:"srtp" help:"Encrypt the media: AES_CM_128_HMAC_SHA1_80, AES_CM_128_HMAC_SHA1_32, AES_256_CM_HMAC_SHA1_80, AES_256_CM_HMAC_SHA1_32, AEAD_AES_128_GCM or AEAD_AES_256_GCM." placeholder:"SUITE"`
 	Rekey     []time.Duration `help:"Give new keys by re-INVITE after this time. Repeatable." placeholder:"5s"`

@@ -20,7 +20,7 @@ type RTPSendCmd struct {
 	Source string `help:"Address to send from." default:"127.0.0.1"`
 	A      string `help:"What line A says: a WAV or MP3 file, tone:HZ, or silence." default:"tone:440" placeholder:"FILE"`
 	B      string `help:"What line B says." default:"tone:660" placeholder:"FILE"`
-	Codec  string `help:"PCMU or PCMA." enum:"PCMU,PCMA" default:"PCMU"`
+	Codec  string `help:"PCMU, PCMA, G722 or L16 (16 kHz)." enum:"PCMU,PCMA,G722,L16" default:"PCMU"`
 }
 
 // Run sends until standard input ends and everything is sent.

@@ -25,7 +25,7 @@ type Call struct {
 	A, B             Side // what they say
 
 	Duration time.Duration // of the media; 0: of the longer clip, 10 s when neither ends
-	Codec    string        // "PCMU" (also when empty) or "PCMA"
+	Codec    string        // "PCMU" (also when empty), "PCMA", "G722" or "L16" (16 kHz)
 	Ptime    time.Duration // 0: 20 ms
 
 	SRTP   string          // suite to encrypt with, as in media.SRTPSuites; "": in clear
@@ -146,11 +146,16 @@ type liveCall struct {
 }
 
 func (l *liveCall) offer(local netip.Addr) ([]sip.Line, error) {
-	audio := sip.Codec{Payload: 0, Name: "PCMU", Clock: 8000, Channels: 1}
-	if l.codec == "PCMA" {
-		audio.Payload, audio.Name = 8, "PCMA"
+	audio := sip.Codec{Payload: 0, Name: l.codec, Clock: 8000, Channels: 1}
+	switch l.codec {
+	case "PCMA":
+		audio.Payload = 8
+	case "G722":
+		audio.Payload = 9
+	case "L16":
+		audio.Payload, audio.Clock = 96, 16000
 	}
-	events := sip.Codec{Payload: 101, Name: "TELEPHONE-EVENT", Clock: 8000, Channels: 1, Fmtp: "0-16"}
+	events := sip.Codec{Payload: 101, Name: "TELEPHONE-EVENT", Clock: audio.Clock, Channels: 1, Fmtp: "0-16"}
 	var lines []sip.Line
 	for i, conn := range l.conns {
 		lines = append(lines, sip.Line{
@@ -221,7 +226,7 @@ func (l *liveCall) startMedia() error {
 		at = append(at, i)
 		streams = append(streams, media.OutStream{
 			Conn: l.conns[i], To: lines[i].To, Codec: audio.Name, Clip: side.Clip, Ptime: l.Ptime,
-			Presses: side.Keys, EventPayload: event.Payload, Delay: side.Delay,
+			Presses: side.Keys, Payload: audio.Payload, EventPayload: event.Payload, Delay: side.Delay,
 			SSRC: rand.Uint32(), Seq: uint16(rand.Uint32()), Timestamp: rand.Uint32(), SRTP: key,
 			Length: max(length-side.Delay, time.Millisecond), Keep: l.Keep, Paused: !lines[i].Sending,
 		})

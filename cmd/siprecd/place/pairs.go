@@ -22,7 +22,7 @@ import (
 type Pairs struct {
 	Host   netip.Addr // of destinations given as a port alone
 	Source netip.Addr // to send from
-	Codec  string     // "PCMU" (also when empty) or "PCMA"
+	Codec  string     // "PCMU" (also when empty), "PCMA", "G722" or "L16"
 	A, B   *media.Clip
 }
 
