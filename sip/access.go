@@ -21,8 +21,8 @@ func (s *serverState) admit(addr netip.Addr) []Source {
 	}
 	var fit []Source
 	for _, src := range all {
-		byCert := len(src.Networks) == 0 && len(src.CertSANs) > 0
-		if byCert || slices.ContainsFunc(src.Networks, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+		byProof := len(src.Networks) == 0 && (len(src.CertSANs) > 0 || src.Digest != nil)
+		if byProof || slices.ContainsFunc(src.Networks, func(p netip.Prefix) bool { return p.Contains(addr) }) {
 			fit = append(fit, src)
 		}
 	}
@@ -42,6 +42,27 @@ func vouched(sources []Source, names []string) (Source, bool) {
 		}
 	}
 	return Source{}, false
+}
+
+// Strangers is who got no answer because no Source names them.
+type Strangers struct {
+	Count     int64 // messages over UDP, connections over TCP and TLS
+	Last      netip.Addr
+	LastHeard time.Time
+}
+
+// Strangers returns what is known of them; a zero Count says there were none.
+func (srv *Server) Strangers() Strangers {
+	s := srv.state
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.strangers
+}
+
+func (s *serverState) turnAway(addr netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.strangers = Strangers{s.strangers.Count + 1, addr.Unmap(), time.Now()}
 }
 
 // named says whether the list of sources is in force.

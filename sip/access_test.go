@@ -127,6 +127,17 @@ func TestA10_CertificateNeededOverUDPGetsNothing(t *testing.T) {
 	c := s.dial(t)
 	c.write(c.compose("OPTIONS", "", ""))
 	c.silent(150 * time.Millisecond)
+	if who := s.Strangers(); who.Count != 1 || !who.Last.IsLoopback() || who.LastHeard.IsZero() {
+		t.Errorf("strangers %+v", who)
+	}
+}
+
+func TestSourceKnownByItsAccountAlone(t *testing.T) {
+	s := listen(t, "udp", listed(Source{Name: "pbx", Digest: &Digest{Realm: "siprecd", User: "pbx", Password: "secret"}}))
+	s.dial(t).invite(401)
+	if who := s.Strangers(); who.Count != 0 {
+		t.Errorf("strangers %+v", who)
+	}
 }
 
 func TestH23_Digest(t *testing.T) {

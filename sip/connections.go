@@ -124,6 +124,7 @@ func (s *serverState) serveStream(c *stream, network string, peer netip.AddrPort
 	err := readStream(c, func(m *Message, err error) bool {
 		source, ok := vouched(s.admit(peer.Addr()), names)
 		if !ok {
+			s.turnAway(peer.Addr())
 			return false
 		}
 		s.take(&flow{

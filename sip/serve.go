@@ -31,6 +31,7 @@ type serverState struct {
 	dialogs   map[dialogKey]*Session
 	streams   connections
 	heard     map[string]*SourceStats
+	strangers Strangers
 	nonces    nonceBook
 	stopClock chan struct{}
 }
@@ -188,11 +189,12 @@ func (s *serverState) readPackets(conn net.PacketConn) {
 		}
 		remote := addrPort(from)
 		sources := s.admit(remote.Addr())
-		if len(sources) == 0 || leadingBreaks(buf[:n]) == n {
+		if leadingBreaks(buf[:n]) == n {
 			continue
 		}
 		source, ok := vouched(sources, nil)
 		if !ok {
+			s.turnAway(remote.Addr())
 			continue
 		}
 		m, _, err := readMessage(buf[:n], true)
@@ -218,6 +220,7 @@ func (s *serverState) acceptStreams(ln net.Listener, l Listener) {
 		}
 		peer := addrPort(conn.RemoteAddr()).Addr()
 		if len(s.admit(peer)) == 0 {
+			s.turnAway(peer)
 			conn.Close()
 			continue
 		}

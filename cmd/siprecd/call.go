@@ -93,7 +93,7 @@ func (c *CallCmd) Run(g *Globals) error {
 
 // misused says what is wrong with the arguments and ends the command.
 func (g *Globals) misused(err error) error {
-	fmt.Fprintln(g.err(), err)
+	fmt.Fprintf(g.err(), "siprecd: %v\nTry: siprecd --help\n", err)
 	return exitError{2}
 }
 

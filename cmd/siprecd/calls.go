@@ -17,11 +17,21 @@ type CallsCmd struct {
 	ID        string `arg:"" optional:"" help:"One recording, by its id or the beginning of it."`
 	Number    string `help:"Any party's number: exact, prefix 0105*, or suffix *2345." placeholder:"NUMBER"`
 	Extension string `help:"Our extension, exact." placeholder:"EXT"`
-	Since     string `help:"From this time on: RFC 3339, 2026-11-23, 2026-11-23T09:00, or 2h (ago)." placeholder:"TIME"`
+	Since     string `help:"From this time on: 2026-11-23, 2026-11-23T09:00, 2026-11-23T09:00:00+09:00, or 2h (ago)." placeholder:"TIME"`
 	Until     string `help:"Before this time, written likewise." placeholder:"TIME"`
 	Live      bool   `help:"Only calls going on now."`
-	Limit     int    `help:"At most so many (0: all)." default:"50"`
+	Limit     int    `help:"At most so many; 0: all." default:"50"`
 	JSON      bool   `help:"Print the whole rows as JSON."`
+}
+
+// Help is shown below the usage.
+func (CallsCmd) Help() string {
+	return `Asks the running recorder, or reads the data directory when none runs.
+
+  siprecd calls --live                      what goes on now
+  siprecd calls --number '*2345' --since 2h
+  siprecd calls --since 2026-11-23 --until 2026-11-24 --extension 2001
+  siprecd calls 01KAXB --json               everything about one call`
 }
 
 // Run prints the rows.
@@ -30,6 +40,9 @@ func (c *CallsCmd) Run(g *Globals) error {
 	if err != nil {
 		return err
 	}
+	if c.Limit < 0 {
+		return g.misused(fmt.Errorf("--limit %d: 0 is no limit", c.Limit))
+	}
 	v := url.Values{"number": {c.Number}, "extension": {c.Extension}, "id": {c.ID}, "limit": {strconv.Itoa(c.Limit)}}
 	if c.Live {
 		v.Set("live", "true")
@@ -37,7 +50,7 @@ func (c *CallsCmd) Run(g *Globals) error {
 	for name, s := range map[string]string{"since": c.Since, "until": c.Until} {
 		t, err := readTime(s, cfg.Site.TimeZone, time.Now())
 		if err != nil {
-			return fmt.Errorf("--%s: %w", name, err)
+			return g.misused(fmt.Errorf("--%s: %w", name, err))
 		}
 		if !t.IsZero() {
 			v.Set(name, t.Format(time.RFC3339Nano))
@@ -125,4 +138,14 @@ func printable(s string) string {
 		}
 		return '?'
 	}, s)
+}
+
+// asOf gives live calls the length they have had so far.
+func asOf(rows []store.Row, now time.Time) []store.Row {
+	for i := range rows {
+		if rows[i].End.IsZero() {
+			rows[i].Duration = now.Sub(rows[i].Start).Seconds()
+		}
+	}
+	return rows
 }

@@ -85,7 +85,7 @@ func (d *desk) serveCalls(w http.ResponseWriter, r *http.Request) {
 func (d *desk) calls(ctx context.Context, q store.Query, liveOnly bool) ([]store.Row, error) {
 	live := make(map[string]store.Row)
 	if d.rec != nil {
-		for _, row := range d.rec.Live() {
+		for _, row := range asOf(d.rec.Live(), time.Now()) {
 			live[row.ID] = row
 		}
 	}

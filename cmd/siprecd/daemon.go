@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -24,7 +25,6 @@ import (
 type daemonOptions struct {
 	Config *config.Config
 	Path   string    // as given by --config, for reloads
-	Data   string    // overrides the configuration's data directory
 	Errors io.Writer // the log
 }
 
@@ -33,11 +33,15 @@ type daemonOptions struct {
 // kept, and stopped the other way round.
 type daemon struct {
 	log     *slog.Logger
+	level   slog.LevelVar // of log; a reload may set it
 	kept    *keptErrors
 	path    string
 	dir     string
 	started time.Time
 	notices []string // said once, at the start
+
+	refusals turnstile
+	draining atomic.Bool
 
 	cfg      atomic.Pointer[config.Config]
 	settings atomic.Pointer[recorder.Settings]
@@ -59,12 +63,9 @@ type daemon struct {
 func startDaemon(o daemonOptions) (d *daemon, err error) {
 	kept := &keptErrors{}
 	d = &daemon{
-		kept: kept, path: o.Path, dir: o.Data, started: time.Now(), loaded: time.Now(),
-		log: slog.New(errorKeeper{logHandler(o.Config.Log, o.Errors), kept}),
+		kept: kept, path: o.Path, dir: o.Config.Data.Dir, started: time.Now(), loaded: time.Now(),
 	}
-	if d.dir == "" {
-		d.dir = o.Config.Data.Dir
-	}
+	d.log = slog.New(errorKeeper{logHandler(o.Config.Log.Format, &d.level, o.Errors), kept})
 	d.adopt(o.Config)
 	defer func() {
 		if err != nil {
@@ -127,23 +128,6 @@ func (d *daemon) server(listen []sip.Listener) *sip.Server {
 	}
 }
 
-// busy is admission: what refuses new calls before the live ones suffer.
-func (d *daemon) busy() (time.Duration, bool) {
-	cfg := d.cfg.Load()
-	switch {
-	case d.store.Err() != nil:
-		return time.Minute, true
-	case cfg.Limits.MaxCalls > 0 && d.rec.LiveCount() >= cfg.Limits.MaxCalls:
-		return 5 * time.Second, true
-	case d.rtp.Free() == 0, d.rtp.Strained():
-		return 5 * time.Second, true
-	}
-	if free, _, err := d.store.Disk(); err == nil && free < diskReserve {
-		return time.Minute, true
-	}
-	return 0, false
-}
-
 func (d *daemon) startControl() error {
 	l, err := listenControl(d.dir)
 	if err != nil {
@@ -190,13 +174,10 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// diskReserve is what is left for the calls that are live when new ones are
-// refused: 500 calls of two hours.
-const diskReserve = 512 << 20
-
 // adopt makes cfg the configuration in force for calls that begin from now on.
 func (d *daemon) adopt(cfg *config.Config) {
 	d.cfg.Store(cfg)
+	d.level.Set(cfg.Log.Level)
 	d.settings.Store(settingsOf(cfg))
 	access := sourcesOf(cfg)
 	d.access.Store(&access)
@@ -210,13 +191,13 @@ func (d *daemon) reload(dryRun bool) ([]string, error) {
 	}
 	cfg, problems := config.Load(path)
 	if cfg == nil {
-		text := printed(problems)
+		refused := &refusedReload{problems: problems}
 		if !dryRun {
 			d.mu.Lock()
-			d.reloadErr = text
+			d.reloadErr = printed(problems)
 			d.mu.Unlock()
 		}
-		return nil, errors.New(text + "nothing was changed: the running configuration stays in force")
+		return nil, refused
 	}
 	changes := config.Diff(d.cfg.Load(), cfg)
 	lines := sentence(changes, d.rec.LiveCount())
@@ -231,12 +212,31 @@ func (d *daemon) reload(dryRun bool) ([]string, error) {
 	return lines, nil
 }
 
+// refusedReload is a reload that changed nothing.
+type refusedReload struct{ problems []config.Problem }
+
+// Error is the whole of it, for the terminal.
+func (e *refusedReload) Error() string {
+	return printed(e.problems) + "nothing was changed: the running configuration stays in force"
+}
+
+// brief is fit for the log, where no number of anybody belongs.
+func (e *refusedReload) brief() string {
+	n := 0
+	for _, p := range e.problems {
+		if p.Severity == config.Error {
+			n++
+		}
+	}
+	return plural(n, "error") + " in the configuration: siprecd check shows them"
+}
+
 // status gathers what `siprecd status` prints.
 func (d *daemon) status() status {
 	cfg := d.cfg.Load()
 	s := status{
-		Version: version(), Started: d.started, Live: d.rec.Live(), Errors: d.kept.newestFirst(),
-		Sources: []srcStatus{}, Warnings: append([]string{}, d.notices...),
+		Version: version(), Started: d.started, Live: asOf(d.rec.Live(), time.Now()), Errors: d.kept.newestFirst(),
+		Draining: d.draining.Load(), Warnings: d.warnings(time.Now()),
 	}
 	for i, l := range d.sip.Listen {
 		s.Listen = append(s.Listen, l.Network+" "+d.sip.Addr(i).String())
@@ -244,12 +244,7 @@ func (d *daemon) status() status {
 	d.mu.Lock()
 	s.Config = configStatus{File: cfg.File, Loaded: d.loaded, Policy: summary(cfg), Error: d.reloadErr}
 	d.mu.Unlock()
-	for _, src := range d.sip.Sources() {
-		s.Sources = append(s.Sources, srcStatus{
-			Name: src.Name, Address: src.Addr.String(), LastHeard: src.LastHeard, Requests: src.Requests,
-			Refused: src.Refused, ParseErrors: src.ParseErrors, Live: src.Sessions,
-		})
-	}
+	s.Sources = d.sources(cfg)
 	s.Disk.Dir = d.dir
 	var err error
 	if s.Disk.Free, s.Disk.Total, err = d.store.Disk(); err != nil {
@@ -262,4 +257,40 @@ func (d *daemon) status() status {
 		s.Warnings = append(s.Warnings, "catalogue: "+err.Error())
 	}
 	return s
+}
+
+// sources are those that were heard, and those of the configuration that never
+// were.
+func (d *daemon) sources(cfg *config.Config) []srcStatus {
+	list := []srcStatus{}
+	heard := make(map[string]bool)
+	for _, src := range d.sip.Sources() {
+		heard[src.Name] = true
+		list = append(list, srcStatus{
+			Name: src.Name, Address: src.Addr.String(), LastHeard: src.LastHeard, Requests: src.Requests,
+			Refused: src.Refused, ParseErrors: src.ParseErrors, Live: src.Sessions,
+		})
+	}
+	for _, src := range cfg.Sources {
+		if !heard[src.Name] {
+			list = append(list, srcStatus{Name: src.Name, Address: awaited(src)})
+		}
+	}
+	return list
+}
+
+// awaited is where a source that never spoke should come from.
+func awaited(src config.Source) string {
+	if len(src.Addresses) == 0 {
+		return "anywhere"
+	}
+	first := src.Addresses[0]
+	where := first.String()
+	if first.IsSingleIP() {
+		where = first.Addr().String()
+	}
+	if more := len(src.Addresses) - 1; more > 0 {
+		where += fmt.Sprintf(" +%d", more)
+	}
+	return where
 }

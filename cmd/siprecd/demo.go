@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -21,20 +23,20 @@ import (
 
 // DemoCmd is `siprecd demo`.
 type DemoCmd struct {
-	Data string `default:"demo-data" placeholder:"DIR" help:"Where to keep the recordings and the configuration."`
-	Once bool   `help:"End after the three calls; exit 0 only if all came out right."`
+	Once bool `help:"End after the three calls; exit 0 only if all came out right."`
 }
 
-const demoSite = `# Written by siprecd demo.
-[sip]
+// demoMark begins the files that a later demo may write again.
+const demoMark = "# Written by siprecd demo.\n"
+
+const demoSite = `[sip]
 listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]
 
 [data]
 dir = "."
 `
 
-const demoExtensions = `# Written by siprecd demo.
-[default]
+const demoExtensions = `[default]
 policy = "off"
 
 [extensions]
@@ -61,12 +63,23 @@ var demoCalls = []demoCall{
 	{extension: "2003", length: 3 * time.Second},
 }
 
+// Help is shown below the usage.
+func (DemoCmd) Help() string {
+	return `Starts a recorder on loopback, places three calls at it over real SIP and RTP
+(2001 full, 2002 selective with *1 pressed in mid-call, 2003 off), shows what was
+kept and why, and stays up until Ctrl-C.
+
+  siprecd demo
+  siprecd demo --once --data /tmp/demo    exit 0 only if all three came out right`
+}
+
 // Run starts a recorder on loopback, places the calls and judges the result.
 func (c *DemoCmd) Run(g *Globals) error {
-	if err := c.prepare(); err != nil {
+	dir := cmp.Or(g.Data, "demo-data")
+	if err := prepareDemo(dir); err != nil {
 		return err
 	}
-	path := filepath.Join(c.Data, "siprecd.toml")
+	path := filepath.Join(dir, "siprecd.toml")
 	cfg, problems := config.Load(path)
 	if cfg == nil {
 		return errors.New(printed(problems))
@@ -77,9 +90,9 @@ func (c *DemoCmd) Run(g *Globals) error {
 	}
 	wrong, err := c.show(g.out(), d)
 	if err == nil && !c.Once {
-		fmt.Fprintf(g.out(), "\nThe recorder stays up on sip:%s until Ctrl-C. Look around:\n"+
-			"  siprecd calls --config %[2]s\n  siprecd status --config %[2]s\n"+
-			"  siprecd call sip:%[1]s --config %[2]s --from 2001 --to 0105550101 --a tone:440 --b tone:660\n", d.sip.Addr(0), path)
+		fmt.Fprintf(g.out(), "\nThe recorder stays up on sip:%[1]s until Ctrl-C. Look around:\n"+
+			"  %[3]s calls --config %[2]s\n  %[3]s status --config %[2]s\n"+
+			"  %[3]s call sip:%[1]s --from 2001 --to 0105550101 --a tone:440 --b tone:660\n", d.sip.Addr(0), path, os.Args[0])
 		stop := make(chan os.Signal, 1)
 		signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 		<-stop
@@ -96,12 +109,19 @@ func (c *DemoCmd) Run(g *Globals) error {
 	return nil
 }
 
-func (c *DemoCmd) prepare() error {
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+// prepareDemo writes the demo's configuration into dir. One that somebody else
+// wrote is left alone.
+func prepareDemo(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	for name, text := range map[string]string{"siprecd.toml": demoSite, "extensions.toml": demoExtensions} {
-		if err := os.WriteFile(filepath.Join(c.Data, name), []byte(text), 0o600); err != nil {
+		file := filepath.Join(dir, name)
+		old, err := os.ReadFile(file)
+		if err == nil && !strings.HasPrefix(string(old), demoMark) {
+			return fmt.Errorf("%s is not the demo's: name another directory with --data", file)
+		}
+		if err := os.WriteFile(file, []byte(demoMark+text), 0o600); err != nil {
 			return err
 		}
 	}
@@ -243,7 +263,9 @@ func (dc demoCall) listen(d *daemon, row *store.Row) error {
 			sides[s] = append(sides[s], float64(int16(uint16(data[i+2*s])|uint16(data[i+2*s+1])<<8)))
 		}
 	}
-	edge := int((row.Segments[0].Start) * 8000)
+	// Where the segment begins is known to the nanosecond, the sound of it to the
+	// packet's stamp.
+	edge := max(0, int((row.Segments[0].Start-0.005)*8000))
 	for s, want := range []float64{oursTone, otherTone} {
 		if rms(sides[s][:edge]) > 0 {
 			return fmt.Errorf("there is sound before the key on side %d", s)

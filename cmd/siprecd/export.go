@@ -22,6 +22,19 @@ type ExportCmd struct {
 	Format string `enum:"wav,pcm,original" default:"wav" help:"wav: the recording, G.711 as it was sent where it is kept so; pcm: always 16-bit WAV; original: a pcap of the tape, while it exists."`
 }
 
+// Help is shown below the usage.
+func (ExportCmd) Help() string {
+	return `Takes the recording out of the vault, or the tape of a call that goes on.
+
+  siprecd export 01KAXB                          to a file named by its id
+  siprecd export 01KAXB --format pcm -o call.wav
+  siprecd export 01KAXB --format original        a pcap, of a live call for example
+  siprecd export 01KAXB -o - | sox -t wav - call.mp3
+
+A file that is there already is not overwritten. The tape is removed once the
+recording is sealed: from then on there is no original.`
+}
+
 // Run writes the file. One that could not be written whole is removed.
 func (c *ExportCmd) Run(g *Globals) error {
 	cfg, err := g.place()
@@ -101,6 +114,9 @@ func (d *desk) export(w http.ResponseWriter, r *http.Request) error {
 		}
 		w.Header().Set(fileName, row.ID+".pcap")
 		return media.WritePcap(w, tape)
+	}
+	if row.State == store.Live || row.State == store.Ending {
+		return fmt.Errorf("%s goes on: its recording is made when it ends. What was heard so far: --format original", row.ID)
 	}
 	if row.File == "" {
 		return fmt.Errorf("%s has no audio: its state is %s (policy %s, %s)", row.ID, row.State, row.Policy, row.DecidedBy)

@@ -12,6 +12,7 @@ import (
 // nil.
 type Globals struct {
 	Config string `placeholder:"FILE" help:"Read FILE instead of ./siprecd.toml or /etc/siprecd/siprecd.toml; extensions.toml lies beside it."`
+	Data   string `placeholder:"DIR" help:"Data directory, instead of the configuration's."`
 
 	Stdout io.Writer           `kong:"-"`
 	Stderr io.Writer           `kong:"-"`
@@ -49,7 +50,7 @@ func (g *Globals) load() (*config.Config, error) {
 	}
 	c, problems := config.Load(path)
 	if c != nil {
-		return c, nil
+		return g.withData(c), nil
 	}
 	for _, p := range problems {
 		fmt.Fprintln(g.err(), p.In(g.language()))
@@ -65,12 +66,19 @@ func (g *Globals) place() (*config.Config, error) {
 		return nil, err
 	}
 	if c, _ := config.Load(path); c != nil {
-		return c, nil
+		return g.withData(c), nil
 	}
 	if c, _ := config.LoadFiles(path, ""); c != nil {
-		return c, nil
+		return g.withData(c), nil
 	}
 	return g.load()
+}
+
+func (g *Globals) withData(c *config.Config) *config.Config {
+	if g.Data != "" {
+		c.Data.Dir = g.Data
+	}
+	return c
 }
 
 // exitError ends a command that has already said why, with an exit status:

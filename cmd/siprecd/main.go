@@ -31,6 +31,15 @@ type commands struct {
 	RTPSend RTPSendCmd `cmd:"" name:"rtp-send" hidden:"" help:"Send RTP to pairs of ports read from standard input."`
 }
 
+const description = `A SIPREC recording server. Point your PBX or SBC at it; it keeps what
+extensions.toml says.
+
+  siprecd                                 run, without any configuration
+  siprecd check && siprecd reload         after a change to extensions.toml
+  siprecd explain 2002                    is 2002 recorded, and why?
+  siprecd calls --number '*2345'          find a call again
+  siprecd export 01KAXB -o call.wav       and hear it`
+
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is main without the process: it returns the exit code (0 ok, 1 error,
@@ -40,7 +49,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	exited := -1
 	parser, err := kong.New(&c,
 		kong.Name("siprecd"),
-		kong.Description("A SIPREC recording server. Point your PBX or SBC at it; it keeps what extensions.toml says, and can prove it."),
+		kong.Description(description),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited = code }),
 		kong.UsageOnError(),

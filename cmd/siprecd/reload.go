@@ -13,6 +13,18 @@ type ReloadCmd struct {
 	DryRun bool `help:"Only print what would change."`
 }
 
+// Help is shown below the usage.
+func (ReloadCmd) Help() string {
+	return `All of it, or nothing: with an error in any file the running configuration stays
+in force, and siprecd status says so. Live calls keep their policy.
+
+  siprecd reload --dry-run    what would change, and nothing else
+  siprecd reload
+  2002 selective → full, 3 new, 1 removed; 4 live calls keep their policy
+
+SIGHUP does the same.`
+}
+
 // Run asks the daemon. Nothing changes when any file has an error.
 func (c *ReloadCmd) Run(g *Globals) error {
 	cfg, err := g.place()
@@ -76,6 +88,15 @@ func sentence(changes []string, live int) (lines []string) {
 
 // ReindexCmd is `siprecd reindex`.
 type ReindexCmd struct{}
+
+// Help is shown below the usage.
+func (ReindexCmd) Help() string {
+	return `The facts of every recording lie beside it: the catalogue is made from them again
+when it was lost or damaged. No audio is opened. The recorder may run meanwhile.
+
+  siprecd reindex
+  siprecd reindex --data /mnt/restored`
+}
 
 // Run rebuilds the catalogue, in the daemon when one runs.
 func (ReindexCmd) Run(g *Globals) error {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,13 +11,28 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"text/template"
 	"time"
 )
 
 // ServeCmd is `siprecd serve`.
 type ServeCmd struct {
-	Data  string        `placeholder:"DIR" help:"Data directory, instead of the configuration's."`
 	Grace time.Duration `help:"How long live calls may go on after SIGTERM before they are ended with BYE; instead of [limits] grace."`
+}
+
+// Help is shown below the usage.
+func (ServeCmd) Help() string {
+	return `Takes recording sessions until SIGTERM. Without a configuration file: SIP on port
+5060, udp and tcp (5070 when 5060 is taken), data in ./siprecd-data, every
+extension recorded.
+
+  siprecd                                 try it
+  siprecd serve --config /etc/siprecd/siprecd.toml
+  siprecd serve --data /var/lib/siprecd --grace 10m
+
+SIGHUP reads the configuration again, as siprecd reload does. The first SIGTERM
+or Ctrl-C refuses new calls and waits for the live ones, the second ends them
+with BYE; either way they are sealed.`
 }
 
 // Run serves until SIGTERM or SIGINT. The first signal drains: new sessions are
@@ -26,11 +43,13 @@ func (c *ServeCmd) Run(g *Globals) error {
 	if err != nil {
 		return err
 	}
-	d, err := startDaemon(daemonOptions{Config: cfg, Path: g.Config, Data: c.Data, Errors: g.err()})
+	d, err := startDaemon(daemonOptions{Config: cfg, Path: g.Config, Errors: g.err()})
 	if err != nil {
 		return err
 	}
-	d.hello(g.out())
+	if err := d.hello(g.out()); err != nil {
+		d.log.Warn("greeting", "reason", err)
+	}
 
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
@@ -41,13 +60,24 @@ func (c *ServeCmd) Run(g *Globals) error {
 	for {
 		select {
 		case <-hup:
-			if _, err := d.reload(false); err != nil {
-				d.log.Error("reload refused, the running configuration stays in force", "reason", err)
-			}
+			d.hangup()
 		case <-stop:
-			return d.shutdown(orGrace(c.Grace, cfg.Limits.Grace), stop)
+			return d.shutdown(orGrace(c.Grace, d.cfg.Load().Limits.Grace), stop)
 		}
 	}
+}
+
+// hangup is SIGHUP: a reload that nobody waits for.
+func (d *daemon) hangup() {
+	_, err := d.reload(false)
+	if err == nil {
+		return
+	}
+	reason := err.Error()
+	if refused, ok := errors.AsType[*refusedReload](err); ok {
+		reason = refused.brief()
+	}
+	d.log.Error("reload refused, the running configuration stays in force", "reason", reason)
 }
 
 func orGrace(flag, configured time.Duration) time.Duration {
@@ -61,6 +91,7 @@ func orGrace(flag, configured time.Duration) time.Duration {
 // another signal.
 func (d *daemon) shutdown(grace time.Duration, again <-chan os.Signal) error {
 	d.sip.Drain()
+	d.draining.Store(true)
 	patience := time.NewTimer(grace)
 	defer patience.Stop()
 	look := time.NewTicker(200 * time.Millisecond)
@@ -80,33 +111,37 @@ func (d *daemon) shutdown(grace time.Duration, again <-chan os.Signal) error {
 	return d.stop(ctx)
 }
 
+// hello.txt is what a PBX administrator pastes; each vendor has words of its
+// own.
+//
+//go:embed hello.txt
+var helloText string
+
 // hello says where the daemon listens and what to write into an SBC.
-func (d *daemon) hello(w io.Writer) {
+func (d *daemon) hello(w io.Writer) error {
 	fmt.Fprintf(w, "siprecd %s\n", version())
 	for i, l := range d.sip.Listen {
 		fmt.Fprintf(w, "  SIP %-4s %s\n", l.Network, d.sip.Addr(i))
 	}
 	fmt.Fprintf(w, "  data     %s\n", d.dir)
-	cfg := d.cfg.Load()
-	fmt.Fprintf(w, "  policy   %s\n", summary(cfg))
-	for _, n := range d.notices {
+	fmt.Fprintf(w, "  policy   %s\n", summary(d.cfg.Load()))
+	for _, n := range d.warnings(time.Now()) {
 		fmt.Fprintf(w, "  note     %s\n", n)
 	}
+	fmt.Fprintln(w)
 	at, transport := d.reachable()
 	if at.Addr().IsLoopback() {
-		fmt.Fprintln(w, "\nOnly this machine can reach it. Look with: siprecd status, siprecd calls")
-		return
+		_, err := fmt.Fprintf(w, "Only this machine can reach it. Look with: %[1]s status, %[1]s calls\n", os.Args[0])
+		return err
 	}
-	host, port := at.Addr().String(), at.Port()
-	oracle := map[string]string{"tcp": "DynamicTCP", "tls": "StaticTLS", "udp": "UDP"}[transport]
-	fmt.Fprintf(w, `
-Point your SBC here, for example
-  OpenSIPS    siprec_start_recording("sip:%[4]s;transport=%[3]s");
-  Oracle      session-recording-server: destination %[1]s, port %[2]d, transport-method %[5]s
-  AudioCodes  Proxy Set %[4]s, SIP Recording Rule → its IP Group
-  Cisco CUBE  session target ipv4:%[1]s:%[2]d
-Then look:    siprecd status, siprecd calls
-`, host, port, transport, at, oracle)
+	text, err := template.New("hello").Parse(helloText)
+	if err != nil {
+		return err
+	}
+	return text.Execute(w, map[string]any{
+		"At": at, "Host": at.Addr(), "Port": at.Port(), "Transport": transport, "Program": os.Args[0],
+		"Oracle": map[string]string{"tcp": "DynamicTCP", "tls": "StaticTLS", "udp": "UDP"}[transport],
+	})
 }
 
 // reachable is the address to give to an SBC, and its transport: TCP where

@@ -14,6 +14,7 @@ import (
 type status struct {
 	Version  string        `json:"version"`
 	Started  time.Time     `json:"started"`
+	Draining bool          `json:"draining"`
 	Listen   []string      `json:"listen"`
 	Config   configStatus  `json:"config"`
 	Sources  []srcStatus   `json:"sources"`
@@ -58,6 +59,16 @@ type StatusCmd struct {
 	JSON bool `help:"Print it as JSON."`
 }
 
+// Help is shown below the usage.
+func (StatusCmd) Help() string {
+	return `What the running recorder listens to, which configuration is in force, who was
+heard when, live calls, the disk, warnings and the last errors.
+
+  siprecd status
+  siprecd status --json
+  watch siprecd status`
+}
+
 // Run prints one screen.
 func (c *StatusCmd) Run(g *Globals) error {
 	cfg, err := g.place()
@@ -88,6 +99,9 @@ func (c *StatusCmd) Run(g *Globals) error {
 
 func (s *status) print(w io.Writer, loc *time.Location, now time.Time) {
 	fmt.Fprintf(w, "siprecd %s, up %s\n", s.Version, now.Sub(s.Started).Round(time.Second))
+	if s.Draining {
+		fmt.Fprintln(w, "DRAINING no new calls are taken; it ends with the live ones")
+	}
 	fmt.Fprintf(w, "listen   %s\n", joinOr(s.Listen, "nothing"))
 	fmt.Fprintf(w, "config   %s, read %s\n", orDefault(s.Config.File, "built-in defaults"), s.Config.Loaded.In(loc).Format("01-02 15:04:05"))
 	fmt.Fprintf(w, "policy   %s\n", s.Config.Policy)

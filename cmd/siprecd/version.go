@@ -9,6 +9,14 @@ import (
 // VersionCmd is `siprecd version`.
 type VersionCmd struct{}
 
+// Help is shown below the usage.
+func (VersionCmd) Help() string {
+	return `The version, the revision it was built from, the Go it was built with and the
+system it is for.
+
+  siprecd version`
+}
+
 // Run prints the module version, the revision it was built from and the Go it
 // was built with.
 func (VersionCmd) Run(g *Globals) error {

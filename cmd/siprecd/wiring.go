@@ -87,12 +87,12 @@ func tlsConfig(c config.SIP) (*tls.Config, error) {
 	return t, nil
 }
 
-func logHandler(c config.Log, w io.Writer) slog.Handler {
+func logHandler(format string, level slog.Leveler, w io.Writer) slog.Handler {
 	if w == nil {
 		w = os.Stderr
 	}
-	o := &slog.HandlerOptions{Level: c.Level}
-	if c.Format == "json" {
+	o := &slog.HandlerOptions{Level: level}
+	if format == "json" {
 		return slog.NewJSONHandler(w, o)
 	}
 	return slog.NewTextHandler(w, o)

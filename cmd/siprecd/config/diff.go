@@ -121,7 +121,7 @@ var settings = []setting{
 	{"site.country_code", false, func(c *Config) string { return quoted(c.Site.CountryCode) }},
 	{"site.time_zone", false, func(c *Config) string { return c.Site.TimeZone.String() }},
 	{"media.ports", true, func(c *Config) string { return fmt.Sprintf("%d-%d", c.Media.FirstPort, c.Media.LastPort) }},
-	{"media.address", true, func(c *Config) string { return showAddress(c.Media.Address) }},
+	{"media.address", false, func(c *Config) string { return showAddress(c.Media.Address) }},
 	{"data.dir", true, func(c *Config) string { return c.Data.Dir }},
 	{"keys.start", false, func(c *Config) string { return c.Keys.Start }},
 	{"keys.stop", false, func(c *Config) string { return c.Keys.Stop }},
