@@ -160,6 +160,31 @@ func TestLinear(t *testing.T) {
 	}
 }
 
+// opusFixture are packets of one mode.
+func opusFixture(t testing.TB, name string) (packets [][]byte) {
+	t.Helper()
+	archive, err := txtar.ParseFile("../testdata/codecs/opus.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range archive.Files {
+		if file.Name != name {
+			continue
+		}
+		for line := range strings.Lines(string(file.Data)) {
+			b, err := hex.DecodeString(strings.TrimSpace(line))
+			if err != nil {
+				t.Fatal(err)
+			}
+			packets = append(packets, b)
+		}
+	}
+	if len(packets) == 0 {
+		t.Fatalf("no packets called %s", name)
+	}
+	return packets
+}
+
 // Packets of each mode, made by the reference encoder. What is missing from
 // high figures is what the encoder left out.
 func TestOpusModes(t *testing.T) {
@@ -169,15 +194,9 @@ func TestOpusModes(t *testing.T) {
 	}
 	for _, file := range archive.Files {
 		t.Run(file.Name, func(t *testing.T) {
-			var packets [][]byte
-			units := 0
-			for line := range strings.Lines(string(file.Data)) {
-				b, err := hex.DecodeString(strings.TrimSpace(line))
-				if err != nil {
-					t.Fatal(err)
-				}
-				packets = append(packets, b)
-				units += opusUnits(b)
+			packets, units := opusFixture(t, file.Name), 0
+			for _, p := range packets {
+				units += opusUnits(p)
 			}
 			got := decodeAll(t, Format{Name: "OPUS", Clock: 48000, Channels: 2}, packets...)
 			if len(got) != units/3 || units < 19200 {

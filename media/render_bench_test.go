@@ -30,3 +30,31 @@ func BenchmarkRender(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkDecode is how many times faster than real time one stream of 20 ms
+// packets is decoded.
+func BenchmarkDecode(b *testing.B) {
+	for name, c := range map[string]struct {
+		format  Format
+		packets [][]byte
+	}{
+		"PCMU":       {Format{Name: "PCMU", Clock: 8000}, [][]byte{numbered(1)}},
+		"G722":       {Format{Name: "G722", Clock: 8000}, [][]byte{newG722Encoder().encode(nil, tones(16000, 320, 8000, 440))}},
+		"L16-48000":  {Format{Name: "L16", Clock: 48000}, [][]byte{make([]byte, 1920)}},
+		"Opus-silk":  {Format{Name: "OPUS", Clock: 48000}, opusFixture(b, "silk-narrow-20")},
+		"Opus-mixed": {Format{Name: "OPUS", Clock: 48000}, opusFixture(b, "hybrid-20")},
+		"Opus-celt":  {Format{Name: "OPUS", Clock: 48000}, opusFixture(b, "celt-20")},
+	} {
+		b.Run(name, func(b *testing.B) {
+			decode := findCodec(c.format.Name).open(c.format)
+			var samples []int16
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				samples = decode(samples[:0], c.packets[n%len(c.packets)])
+				n++
+			}
+			b.ReportMetric(0.02*float64(b.N)/b.Elapsed().Seconds(), "x-real-time")
+		})
+	}
+}

@@ -2,7 +2,6 @@ package media
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
 	"io"
 	"math"
@@ -10,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/mewkiz/flac"
-	"github.com/rogpeppe/go-internal/txtar"
 )
 
 var codecFormats = []Format{
@@ -198,20 +196,7 @@ func TestDecodersBelongToSenders(t *testing.T) {
 
 // Opus that stops sending says so, and what is no Opus leaves a gap.
 func TestOpusRestsAndBreaks(t *testing.T) {
-	archive, err := txtar.ParseFile("../testdata/codecs/opus.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var packets [][]byte
-	for _, file := range archive.Files {
-		if file.Name != "silk-narrow-20" {
-			continue
-		}
-		for line := range strings.Lines(string(file.Data)) {
-			b, _ := hex.DecodeString(strings.TrimSpace(line))
-			packets = append(packets, b)
-		}
-	}
+	packets := opusFixture(t, "silk-narrow-20")
 	s := wideband(t)
 	stamp, seq := uint32(0), uint16(0)
 	send := func(from int64, payload []byte) {
