@@ -245,6 +245,10 @@ func FuzzCodec(f *testing.F) {
 	for i := range formats {
 		f.Add(byte(i), []byte{0x0b, 0x41, 2, 1, 2, 3}, []byte{0x78, 1, 2, 3, 4, 5, 6, 7, 8, 9})
 	}
+	for _, mode := range []string{"silk-narrow-20", "silk-stereo-20", "silk-wide-60", "hybrid-10", "celt-2.5", "celt-stereo-20"} {
+		packets := opusFixture(f, mode)
+		f.Add(byte(len(formats)-1), packets[3], packets[4])
+	}
 	f.Fuzz(func(t *testing.T, which byte, first, second []byte) {
 		format := formats[int(which)%len(formats)]
 		if len(first)+len(second) > 65535 {
