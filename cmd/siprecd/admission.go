@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
+
+	"siprecd/cmd/siprecd/config"
 )
 
 // diskReserve is what is left for the calls that are live when new ones are
@@ -87,6 +90,9 @@ func (d *daemon) warnings(now time.Time) []string {
 	list = append(list, "recordings, numbers and the key of the tapes lie in "+d.dir+" unencrypted: it belongs on an encrypted volume")
 	if len(d.cfg.Load().Sources) == 0 && !d.onLoopback() {
 		list = append(list, "anybody who reaches this host may send calls: list your SBCs as [[src]]")
+	}
+	if names := config.NeedRestart(d.begun, d.cfg.Load()); len(names) > 0 {
+		list = append(list, strings.Join(names, ", ")+" changed and waits for a restart")
 	}
 	if free, total, err := d.store.Disk(); err == nil && free < total/20 {
 		list = append(list, fmt.Sprintf("the disk is nearly full: new calls are refused below %s", gib(diskReserve)))

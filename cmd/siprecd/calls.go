@@ -100,16 +100,50 @@ func readTime(s string, loc *time.Location, now time.Time) (time.Time, error) {
 
 // printRows prints a table of at most 80 columns.
 func printRows(w io.Writer, rows []store.Row, loc *time.Location) {
+	const line = "%-26s %-11s %4s %-6s %-11s %-3s %-4s %s\n"
 	if len(rows) == 0 {
 		fmt.Fprintln(w, "no calls")
 		return
 	}
-	fmt.Fprintf(w, "%-26s %-11s %5s %-7s %-9s %-3s %-4s %s\n", "ID", "START", "SEC", "EXT", "OTHER", "DIR", "POL", "STATE")
+	fmt.Fprintf(w, line, "ID", "START", "SEC", "EXT", "OTHER", "DIR", "POL", "STATE")
 	for _, r := range rows {
-		fmt.Fprintf(w, "%-26s %-11s %5s %-7s %-9s %-3s %-4s %s\n",
-			r.ID, r.Start.In(loc).Format("01-02 15:04"), strconv.FormatFloat(r.Duration, 'f', 0, 64),
-			clip(r.Extension, 7), tail(r.Other, 9), clip(r.Direction, 3), strings.TrimSuffix(clip(r.Policy, 4), "…"), clip(string(r.State), 8))
+		fmt.Fprintf(w, line,
+			r.ID, when(r.Start.In(loc), time.Now()), seconds(r.Duration),
+			party(r.Extension, 6), party(r.Other, 11), directions[r.Direction],
+			strings.TrimSuffix(clip(r.Policy, 4), "…"), clip(string(r.State), 8))
 	}
+}
+
+// directions are those of a row in three letters.
+var directions = map[string]string{"in": "in", "out": "out", "internal": "int", "unknown": "?"}
+
+// when is a time of this year, or the date of another's.
+func when(t, now time.Time) string {
+	if t.Year() != now.In(t.Location()).Year() {
+		return t.Format(time.DateOnly)
+	}
+	return t.Format("01-02 15:04")
+}
+
+// seconds is a length in at most four columns: 9999, then 2h46, then 12h.
+func seconds(s float64) string {
+	d := time.Duration(s * float64(time.Second)).Round(time.Second)
+	switch {
+	case d < 10000*time.Second:
+		return strconv.Itoa(int(d / time.Second))
+	case d < 10*time.Hour:
+		return fmt.Sprintf("%dh%02d", d/time.Hour, d%time.Hour/time.Minute)
+	}
+	return fmt.Sprintf("%dh", d/time.Hour)
+}
+
+// party keeps the end of a number, which tells callers apart, and the beginning
+// of a name.
+func party(s string, n int) string {
+	if strings.Trim(s, "+0123456789") == "" {
+		return tail(s, n)
+	}
+	return clip(s, n)
 }
 
 // clip keeps the beginning of a field that came from the wire, harmless to a

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -11,29 +9,59 @@ import (
 	"siprecd/store"
 )
 
-// What somebody wrote into a name or number is text to a terminal and to a
-// reader of JSON, and nothing else.
-func TestRowsAreHarmlessToATerminal(t *testing.T) {
-	for _, name := range []string{
-		"\x1b[2J\x1b]0;title\x07", "two\r\nlines", "\u202egnp.exe", "\xb1\xe8\xc3\xb6\xbc\xf6", "\xc0\xaf", "<script>alert(1)</script>",
-		"=cmd()|' /C calc'!A0", "\U0001F600", "\x00", strings.Repeat("9", 10_000),
+func TestRowsFitATerminal(t *testing.T) {
+	now := time.Now()
+	rows := []store.Row{
+		{ID: "01M84SA42CDTNETV0C2GR3XJBW", Start: now, Duration: 35999, Extension: "+33360653674", Other: "sip:alice.of.wonderland",
+			Direction: "internal", Policy: "selective", State: store.NotRecorded},
+		{ID: "01M84SA42CDTNETV0C2GR3XJBX", Start: now.AddDate(-9, 0, 0), Duration: 12.6, Extension: "alexandra", Other: "01055501012",
+			Direction: "unknown", Policy: "full", State: store.Interrupted},
+	}
+	var b strings.Builder
+	printRows(&b, rows, time.UTC)
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	if len(lines) != 3 {
+		t.Fatal(b.String())
+	}
+	for _, line := range lines {
+		if n := utf8.RuneCountInString(line); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	for i, want := range []string{
+		" 9h59 …53674 sip:alice.… int sel  not-rec…",
+		now.AddDate(-9, 0, 0).UTC().Format("2006-01-02") + "    13 alexa… 01055501012 ?   full interru…",
 	} {
-		row := store.Row{ID: "01JDC0FZ2N0000000000000000", Extension: name, Other: name, Direction: name, Policy: name, Source: name,
-			Participants: []store.Participant{{AOR: name, Name: name}}, Notes: []string{name}}
-		var table bytes.Buffer
-		printRows(&table, []store.Row{row}, time.UTC)
-		lines := strings.Split(strings.TrimSuffix(table.String(), "\n"), "\n")
-		if len(lines) != 2 || utf8.RuneCountInString(lines[1]) > 90 || !utf8.ValidString(lines[1]) {
-			t.Errorf("%.40q is printed as\n%q", name, lines)
+		if !strings.HasSuffix(lines[i+1], want) {
+			t.Errorf("%s\nwant %s", lines[i+1], want)
 		}
-		for _, c := range lines[len(lines)-1] {
-			if c < ' ' || c == 0x7f || c == '\u202e' {
-				t.Errorf("%.40q brings %U to the terminal", name, c)
-			}
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	for s, want := range map[float64]string{0: "0", 9999.4: "9999", 10000: "2h46", 35999.6: "10h", 360000: "100h"} {
+		if got := seconds(s); got != want {
+			t.Errorf("%v is %s, want %s", s, got, want)
 		}
-		text, err := json.Marshal(row)
-		if err != nil || !utf8.Valid(text) || bytes.ContainsAny(text, "\x1b\x07\r\n<>") {
-			t.Errorf("%.40q becomes %.200s, %v", name, text, err)
+	}
+}
+
+func TestReadTime(t *testing.T) {
+	seoul := time.FixedZone("KST", 9*60*60)
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, seoul)
+	for text, want := range map[string]time.Time{
+		"":                     {},
+		"2h":                   now.Add(-2 * time.Hour),
+		"2026-11-23":           time.Date(2026, 11, 23, 0, 0, 0, 0, seoul),
+		"2026-11-23T09:00":     time.Date(2026, 11, 23, 9, 0, 0, 0, seoul),
+		"2026-11-23 09:00:30":  time.Date(2026, 11, 23, 9, 0, 30, 0, seoul),
+		"2026-11-23T00:00:00Z": time.Date(2026, 11, 23, 9, 0, 0, 0, seoul),
+	} {
+		if got, err := readTime(text, seoul, now); err != nil || !got.Equal(want) {
+			t.Errorf("%q is %v, %v, want %v", text, got, err, want)
 		}
+	}
+	if _, err := readTime("yesterday", seoul, now); err == nil {
+		t.Error("yesterday was taken for a time")
 	}
 }

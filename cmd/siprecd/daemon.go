@@ -38,7 +38,8 @@ type daemon struct {
 	path    string
 	dir     string
 	started time.Time
-	notices []string // said once, at the start
+	begun   *config.Config // what it was started with
+	notices []string       // said once, at the start
 
 	refusals turnstile
 	draining atomic.Bool
@@ -63,7 +64,7 @@ type daemon struct {
 func startDaemon(o daemonOptions) (d *daemon, err error) {
 	kept := &keptErrors{}
 	d = &daemon{
-		kept: kept, path: o.Path, dir: o.Config.Data.Dir, started: time.Now(), loaded: time.Now(),
+		kept: kept, path: o.Path, dir: o.Config.Data.Dir, begun: o.Config, started: time.Now(), loaded: time.Now(),
 	}
 	d.log = slog.New(errorKeeper{logHandler(o.Config.Log.Format, &d.level, o.Errors), kept})
 	d.adopt(o.Config)

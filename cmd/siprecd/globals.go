@@ -33,6 +33,18 @@ func (g *Globals) err() io.Writer {
 	return g.Stderr
 }
 
+// again is how the program was called: its name, with the flags that say where
+// its files are.
+func (g *Globals) again() (program, flags string) {
+	if g.Config != "" {
+		flags += " --config " + g.Config
+	}
+	if g.Data != "" {
+		flags += " --data " + g.Data
+	}
+	return os.Args[0], flags
+}
+
 // language is the one that problems are told in.
 func (g *Globals) language() config.Language {
 	if g.Getenv == nil {

@@ -5,7 +5,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -47,7 +46,7 @@ func (c *ServeCmd) Run(g *Globals) error {
 	if err != nil {
 		return err
 	}
-	if err := d.hello(g.out()); err != nil {
+	if err := d.hello(g); err != nil {
 		d.log.Warn("greeting", "reason", err)
 	}
 
@@ -118,7 +117,8 @@ func (d *daemon) shutdown(grace time.Duration, again <-chan os.Signal) error {
 var helloText string
 
 // hello says where the daemon listens and what to write into an SBC.
-func (d *daemon) hello(w io.Writer) error {
+func (d *daemon) hello(g *Globals) error {
+	w := g.out()
 	fmt.Fprintf(w, "siprecd %s\n", version())
 	for i, l := range d.sip.Listen {
 		fmt.Fprintf(w, "  SIP %-4s %s\n", l.Network, d.sip.Addr(i))
@@ -129,9 +129,10 @@ func (d *daemon) hello(w io.Writer) error {
 		fmt.Fprintf(w, "  note     %s\n", n)
 	}
 	fmt.Fprintln(w)
+	program, flags := g.again()
 	at, transport := d.reachable()
 	if at.Addr().IsLoopback() {
-		_, err := fmt.Fprintf(w, "Only this machine can reach it. Look with: %[1]s status, %[1]s calls\n", os.Args[0])
+		_, err := fmt.Fprintf(w, "Only this machine can reach it. Look with: %[1]s status%[2]s, %[1]s calls%[2]s\n", program, flags)
 		return err
 	}
 	text, err := template.New("hello").Parse(helloText)
@@ -139,7 +140,7 @@ func (d *daemon) hello(w io.Writer) error {
 		return err
 	}
 	return text.Execute(w, map[string]any{
-		"At": at, "Host": at.Addr(), "Port": at.Port(), "Transport": transport, "Program": os.Args[0],
+		"At": at, "Host": at.Addr(), "Port": at.Port(), "Transport": transport, "Program": program, "Flags": flags,
 		"Oracle": map[string]string{"tcp": "DynamicTCP", "tls": "StaticTLS", "udp": "UDP"}[transport],
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"strings"
 	"time"
 
 	"siprecd/store"
@@ -103,10 +104,10 @@ func (s *status) print(w io.Writer, loc *time.Location, now time.Time) {
 		fmt.Fprintln(w, "DRAINING no new calls are taken; it ends with the live ones")
 	}
 	fmt.Fprintf(w, "listen   %s\n", joinOr(s.Listen, "nothing"))
-	fmt.Fprintf(w, "config   %s, read %s\n", orDefault(s.Config.File, "built-in defaults"), s.Config.Loaded.In(loc).Format("01-02 15:04:05"))
+	fmt.Fprintf(w, "config   %s, read %s\n", orDefault(s.Config.File, "built-in defaults"), s.Config.Loaded.In(loc).Format("01-02 15:04:05 MST"))
 	fmt.Fprintf(w, "policy   %s\n", s.Config.Policy)
 	if s.Config.Error != "" {
-		fmt.Fprintf(w, "CONFIG   the file on disk is NOT in force:\n%s\n", s.Config.Error)
+		fmt.Fprintf(w, "CONFIG   the file on disk is NOT in force:\n%s\n", strings.TrimSpace(s.Config.Error))
 	}
 	fmt.Fprintf(w, "disk     %s free of %s, %s\n", gib(s.Disk.Free), gib(s.Disk.Total), s.Disk.Dir)
 	if s.Disk.Error != "" {

@@ -195,8 +195,8 @@ func TestDiff(t *testing.T) {
 	if got := Diff(a, b); !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)
 	}
-	if !NeedsRestart(a, b) || NeedsRestart(a, a) {
-		t.Error("a restart is needed for ports, and for nothing else here")
+	if names := NeedRestart(a, b); !slices.Equal(names, []string{"media.ports"}) {
+		t.Errorf("%q need a restart, want the ports alone", names)
 	}
 }
 

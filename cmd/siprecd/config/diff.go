@@ -36,12 +36,15 @@ func Diff(old, new *Config) []string {
 	return lines
 }
 
-// NeedsRestart reports whether Diff names a setting that a running daemon
-// cannot take over.
-func NeedsRestart(old, new *Config) bool {
-	return slices.ContainsFunc(settings, func(s setting) bool {
-		return s.restart && s.show(old) != s.show(new)
-	})
+// NeedRestart names the settings that differ and that a running daemon cannot
+// take over.
+func NeedRestart(old, new *Config) (names []string) {
+	for _, s := range settings {
+		if s.restart && s.show(old) != s.show(new) {
+			names = append(names, s.name)
+		}
+	}
+	return names
 }
 
 // entry is a line without its number.
@@ -127,7 +130,7 @@ var settings = []setting{
 	{"keys.stop", false, func(c *Config) string { return c.Keys.Stop }},
 	{"limits.max_calls", false, func(c *Config) string { return fmt.Sprint(c.Limits.MaxCalls) }},
 	{"limits.grace", false, func(c *Config) string { return c.Limits.Grace.String() }},
-	{"log.level", false, func(c *Config) string { return c.Log.Level.String() }},
+	{"log.level", false, func(c *Config) string { return strings.ToLower(c.Log.Level.String()) }},
 	{"log.format", true, func(c *Config) string { return c.Log.Format }},
 }
 
