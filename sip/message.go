@@ -142,7 +142,7 @@ func (m *Message) offer(at time.Time, c content, reply replier) *Offer {
 	o := &Offer{
 		Method: m.Method, CSeq: m.CSeq, At: at, Media: c.media,
 		WantOffer: m.Method == "INVITE" && c.media == nil,
-		Metadata:  c.metadata, Presses: c.presses, Notes: c.notes, reply: reply,
+		Metadata:  c.metadata, Named: m.named(), Presses: c.presses, Notes: c.notes, reply: reply,
 	}
 	if len(m.Body) > 0 {
 		o.Raw = m.Body

@@ -7,8 +7,9 @@ import (
 
 // Offer is one message of an RS that may change it: INVITE, re-INVITE, UPDATE,
 // the ACK that carries an answer to our offer (also the answer to a re-INVITE of
-// ours that brings other keys), and INFO, PRACK or BYE with a body. Offers come in CSeq order; each is answered exactly once, by Answer or
-// Reject; for methods "ACK" and "BYE" Answer sends nothing.
+// ours that brings other keys), and INFO, PRACK or BYE with a body. Offers come
+// in CSeq order; each is answered exactly once, by Answer or Reject; for methods
+// "ACK" and "BYE" Answer sends nothing.
 type Offer struct {
 	Method    string
 	CSeq      uint32
@@ -16,6 +17,7 @@ type Offer struct {
 	Media     *Description // nil: no SDP in the message
 	WantOffer bool         // INVITE without SDP: the Answer is our offer (RFC 3264, 7866 section 8068 3.4.1)
 	Metadata  []Metadata   // rs-metadata documents as received
+	Named     []Named      // parties that headers name
 	Presses   []Press      // keys pressed, from INFO application/dtmf-relay or application/dtmf
 	Notes     []string     // guesses made while reading, readable
 	Raw       []byte       // the message body as received, nil when none

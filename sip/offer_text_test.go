@@ -18,6 +18,13 @@ func describe(o *Offer) string {
 	for _, m := range o.Metadata {
 		fmt.Fprintf(&b, "metadata %s, %d bytes\n", m.Type, len(m.Body))
 	}
+	for _, n := range o.Named {
+		fmt.Fprintf(&b, "headers name %s", n.URI)
+		if n.Line >= 0 {
+			fmt.Fprintf(&b, " for line %d", n.Line)
+		}
+		b.WriteString("\n")
+	}
 	for _, p := range o.Presses {
 		fmt.Fprintf(&b, "key %c for %v\n", p.Digit, p.Duration)
 	}

@@ -73,7 +73,8 @@ type Call struct {
 	deadline    time.Time
 	understood  bool // metadata has said something, be it that there is no CS
 	of          course
-	documents   []document // all of them, for a tape that is opened later
+	byHeaders   []sip.Named // parties as the newest headers that name any do
+	documents   []document  // all of them, for a tape that is opened later
 
 	mu  sync.Mutex // guards row; id and start are changed under it
 	row store.Row
@@ -272,8 +273,13 @@ func (c *Call) keep(d document) {
 // metadata applies the documents of an offer. It returns the reason to ask for
 // a snapshot, if there is one, and whether a document could not be read.
 func (c *Call) metadata(o *sip.Offer) (snapshot string, unreadable bool) {
+	c.labelByIndex(o)
 	for _, n := range c.view.SetLines(c.labels()) {
 		c.note("metadata: %s", n)
+	}
+	if doc := c.fromNamed(o); doc != nil {
+		c.view.Apply(doc, o.At)
+		c.note("no metadata: SIP headers name the parties")
 	}
 	for _, m := range o.Metadata {
 		c.keep(newDocument(o.At, m))

@@ -63,7 +63,24 @@ func (c *Call) facts() policy.Facts {
 		}
 		f.Parties = append(f.Parties, party)
 	}
+	if c.namesNobodyOfOurs(f) {
+		for _, p := range c.fromHeaders() {
+			c.note("metadata names nobody of ours: the SIP headers do")
+			f.Parties = append(f.Parties, policy.Party{AOR: p.AOR, Name: p.Name})
+		}
+	}
 	return f
+}
+
+// namesNobodyOfOurs reports whether metadata names parties, and knew none of
+// ours from the beginning: some SRCs write internal names there, and the
+// recorded user into From alone.
+func (c *Call) namesNobodyOfOurs(f policy.Facts) bool {
+	ever := func(p rsmeta.Party) bool {
+		return slices.ContainsFunc(p.AORs, c.settings.Rules.Ours)
+	}
+	return c.understood && len(f.Parties) > 0 && !slices.ContainsFunc(c.view.Parties(), ever) &&
+		c.settings.Rules.Decide(f).Known
 }
 
 // ourIDs returns the participant ids of those of us who are present.
