@@ -3,7 +3,7 @@
 //
 // A Server calls its Handler once for each recording session (RS), with a
 // Session that yields an Offer for every message that may change the RS. The
-// Offer holds what was asked, as Description, Metadata and Press; its Answer
+// Offer holds what was asked, as Description, Metadata, Named and Press; its Answer
 // goes back to the SRC. Message is one message read from a capture by the same
 // strict gate that stands before the Server's sockets.
 //
@@ -56,5 +56,7 @@
 // reached where the SRC's messages come from.
 //
 // testdata/conformance.txt names the test for every requirement of the RFCs and
-// of the field that an SRS must meet.
+// of the field that an SRS must meet, quirks.txt for what SRCs send beside them,
+// bad-inputs.txt for what nobody should send. testdata/tortuous holds messages
+// of the last kind, and of those that only look like it.
 package sip
