@@ -17,6 +17,10 @@ type codec struct {
 	// be decoded here or not; 0 when it is no payload of this format.
 	units func(f Format, payload []byte) int
 
+	// bytes returns how many bytes a second of audio takes at most; nil: nobody
+	// knows.
+	bytes func(Format) int
+
 	// open makes a decoder for one sender.
 	open func(Format) decoder
 

@@ -28,6 +28,7 @@ func g711Codec(name string, payloadType uint8, table *[256]int16, silence byte, 
 			}
 			return 0
 		},
+		bytes:   func(Format) int { return 8000 },
 		units:   func(_ Format, payload []byte) int { return len(payload) },
 		open:    func(Format) decoder { return decode },
 		plain:   true,

@@ -11,6 +11,7 @@ var codecG722 = codec{
 		}
 		return 0
 	},
+	bytes: func(Format) int { return 8000 },
 	units: func(f Format, payload []byte) int { return len(payload) * f.Clock / 8000 },
 	open: func(Format) decoder {
 		return newG722Decoder().decode

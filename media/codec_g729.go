@@ -6,6 +6,7 @@ package media
 var codecG729 = codec{
 	name:   "G729",
 	static: []Format{{Payload: 18, Name: "G729", Clock: 8000}},
+	bytes:  func(Format) int { return 1000 },
 	units: func(f Format, payload []byte) int {
 		frames := len(payload) / 10
 		switch len(payload) % 10 {

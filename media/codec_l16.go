@@ -14,6 +14,7 @@ var codecL16 = codec{
 		return f.Clock
 	},
 	units: func(f Format, payload []byte) int { return len(payload) / (2 * max(1, f.Channels)) },
+	bytes: func(f Format) int { return 2 * f.Clock * max(1, f.Channels) },
 	open: func(f Format) decoder {
 		if f.Channels == 2 {
 			return decodeStereo

@@ -19,6 +19,7 @@ var codecOpus = codec{
 		return 0
 	},
 	units: func(_ Format, payload []byte) int { return opusUnits(payload) },
+	bytes: func(Format) int { return 64_000 },
 	open:  openOpus,
 	rests: func(payload []byte) bool { return len(payload) <= 2 },
 }

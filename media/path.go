@@ -81,6 +81,7 @@ type Path struct {
 // line is what a Path knows of one media line.
 type line struct {
 	spec     LineSpec
+	codecs   [128]*codec // of spec.Formats, by payload type
 	source   sourceLock
 	rate     rateCap
 	rtcpRate rateCap   // of its own, for its senders are less sure
@@ -131,12 +132,31 @@ func (p *Path) SetLine(i int, at int64, s LineSpec) {
 		l = &line{counts: LineCounts{Line: i}}
 		p.lines[i] = l
 	}
-	s.Formats = slices.Clone(s.Formats)
+	s.Formats = l.announce(s.Formats)
 	l.source.set(s.Source, s.Latch)
 	l.secure(at, &s)
 	s.Keys = nil // srtp has them
 	l.spec = s
 	p.appendJSON(KindLine, at, i, s)
+}
+
+// announce returns formats and those that payload types meant before and still
+// mean: a sender may use them until it has heard of the change, and no type may
+// come to mean something else (RFC 3264 section 8.3.2).
+func (l *line) announce(formats []Format) []Format {
+	all := slices.Clone(formats)
+	for _, old := range l.spec.Formats {
+		if !slices.ContainsFunc(formats, func(f Format) bool { return f.Payload == old.Payload }) {
+			all = append(all, old)
+		}
+	}
+	l.codecs = [128]*codec{}
+	for _, f := range all {
+		if c := &l.codecs[f.Payload&127]; *c == nil {
+			*c = findCodec(f.Name)
+		}
+	}
+	return all
 }
 
 // SetMode applies a decision. Full opens the gate or leaves it open, off shuts

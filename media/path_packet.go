@@ -130,20 +130,12 @@ func (l *line) format(payloadType uint8) *Format {
 // length returns how many nanoseconds of audio a packet holds, so that the
 // time at which its first sample was spoken is known.
 func (l *line) length(h rtpPacket) int64 {
-	f := l.format(h.payloadType)
-	if f == nil {
+	f, c := l.format(h.payloadType), l.codecs[h.payloadType]
+	if f == nil || c == nil || c.units == nil || f.Clock <= 0 {
 		return packetTime
 	}
-	clock, samples := int64(f.Clock), int64(len(h.payload))
-	switch f.Name {
-	case "PCMU", "PCMA":
-	case "L16":
-		samples /= int64(2 * max(f.Channels, 1))
-	default:
-		return packetTime
+	if units := c.units(*f, h.payload); units > 0 {
+		return int64(units) * nsPerSec / int64(f.Clock)
 	}
-	if clock <= 0 {
-		clock = 8000
-	}
-	return samples * nsPerSec / clock
+	return packetTime
 }

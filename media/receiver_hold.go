@@ -34,15 +34,14 @@ func holdLimit(buffer int, formats []Format, ptime time.Duration) time.Duration 
 
 // bytesPerSecond is the most that audio of f takes.
 func bytesPerSecond(f Format) int {
-	switch f.Name {
-	case "PCMU", "PCMA":
-		return 8000
-	case "L16":
-		return 2 * f.Clock * max(f.Channels, 1)
-	case "TELEPHONE-EVENT", "CN":
+	c := findCodec(f.Name)
+	switch {
+	case c != nil && c.bytes != nil:
+		return c.bytes(f)
+	case c != nil && (c.content == noise || c.content == event):
 		return 0
 	}
-	return 64_000 // Opus at its highest
+	return 64_000
 }
 
 // bufferCost is what a datagram of n bytes takes of a socket buffer. Linux

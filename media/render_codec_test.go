@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -171,6 +172,24 @@ func TestCodecsChangeWithinAStream(t *testing.T) {
 	}
 }
 
+// Comfort noise between wideband packets, its clock announced as 8,000 Hz: the
+// pause is the sender's own.
+func TestComfortNoiseOfAnotherClock(t *testing.T) {
+	s := wideband(t)
+	k := &speaker{s: s, hz: 500}
+	k.say(97, 50, 320)
+	s.add(KindPacket, 1_020_000_000, 0, rtpOf(13, k.seq, k.stamp, 5, []byte{60}))
+	k.seq, k.stamp, k.at = k.seq+1, k.stamp+8000, k.at+0.5
+	k.say(97, 50, 320)
+	f, heard := listen(t, s.end(2_500_000_000))
+	if got := gapsOf(f, 0); got != "1-1.5 dtx\n" || f.Streams[0].Lost != 0 {
+		t.Errorf("lost %d, gaps %s", f.Streams[0].Lost, got)
+	}
+	if _, snr := quality(heard[24320:39680], 16000, 500); snr < 80 || slices.Max(heard[16000:24000]) != 0 {
+		t.Errorf("%.1f dB, %d in the pause", snr, slices.Max(heard[16000:24000]))
+	}
+}
+
 // Two senders on one line have a decoder each.
 func TestDecodersBelongToSenders(t *testing.T) {
 	s := wideband(t)
@@ -273,4 +292,44 @@ func resampled(r *resampler, in []int16) []int16 {
 		out[i] = clip16(v)
 	}
 	return out
+}
+
+// A re-INVITE names another codec by another payload type. What is under way of
+// the first one still counts.
+func TestReinviteChangesTheCodec(t *testing.T) {
+	tape := &testTape{}
+	p := NewPath(PathConfig{Sink: tape.sink(), Mode: ModeFull})
+	p.Append(KindStart, callAt, 0, []byte(`{"version":1}`))
+	spec := LineSpec{Ours: true, Source: srcAddr, Receiving: true, Formats: []Format{{Payload: 97, Name: "L16", Clock: 16000}}}
+	p.SetLine(0, callAt, spec)
+	send := func(n int, pt uint8, payload []byte) {
+		p.Packet(0, false, callAt+int64(n+1)*20*ms, srcAddr, rtpBytes(pt, uint16(n), uint32(n*320), voiceID, payload))
+	}
+	sound := tones(16000, 32000, 8000, 500)
+	for n := range 50 {
+		send(n, 97, linearBytes(sound[320*n:][:320]))
+	}
+	spec.Formats = []Format{{Payload: 98, Name: "L16", Clock: 16000, Channels: 2}}
+	p.SetLine(0, callAt+1000*ms+1, spec)
+	for n := 50; n < 55; n++ {
+		send(n, 97, linearBytes(sound[320*n:][:320]))
+	}
+	for n := 55; n < 100; n++ {
+		var both []int16
+		for _, v := range sound[320*n:][:320] {
+			both = append(both, v, v)
+		}
+		send(n, 98, linearBytes(both))
+	}
+	if err := p.Finish(callAt + 2000*ms); err != nil {
+		t.Fatal(err)
+	}
+	s := &script{}
+	for _, r := range tape.records {
+		s.records = append(s.records, Record{Kind: r.Kind, At: r.At, Line: uint16(r.Line), Data: r.Data})
+	}
+	f, heard := listen(t, s)
+	if _, snr := quality(heard[1600:30400], 16000, 500); snr < 80 || gapsOf(f, 0) != "" || f.Streams[0].Refused > 0 {
+		t.Errorf("%.1f dB, gaps %s, %+v, notes %q", snr, gapsOf(f, 0), f.Streams[0], f.Notes)
+	}
 }
