@@ -1,5 +1,11 @@
 package media
 
+import "slices"
+
+// linearRates are what sound is recorded at (RFC 3551 4.1 and its multiples).
+// Any other one would cost a resampler of its own with thousands of phases.
+var linearRates = []int{8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 96000}
+
 // codecL16 is linear audio, big-endian (RFC 3551 4.5.11), its channels interleaved.
 var codecL16 = codec{
 	name: "L16",
@@ -8,10 +14,10 @@ var codecL16 = codec{
 		{Payload: 11, Name: "L16", Clock: 44100},
 	},
 	rate: func(f Format) int {
-		if f.Clock < 8000 || f.Clock > 96000 || f.Channels > 2 {
-			return 0
+		if f.Channels <= 2 && slices.Contains(linearRates, f.Clock) {
+			return f.Clock
 		}
-		return f.Clock
+		return 0
 	},
 	units: func(f Format, payload []byte) int { return len(payload) / (2 * max(1, f.Channels)) },
 	bytes: func(f Format) int { return 2 * f.Clock * max(1, f.Channels) },

@@ -100,6 +100,7 @@ func TestCodecTable(t *testing.T) {
 		{Name: "PCMU", Clock: 16000}: false, {Name: "PCMU", Clock: 8000, Channels: 2}: false,
 		{Name: "G722", Clock: 8000}: true, {Name: "G722", Clock: 16000}: true, {Name: "G722", Clock: 48000}: false,
 		{Name: "L16", Clock: 44100, Channels: 2}: true, {Name: "L16", Clock: 44100, Channels: 6}: false,
+		{Name: "L16", Clock: 44101}: false, {Name: "L16", Clock: 96000}: true,
 		{Name: "opus", Clock: 48000, Channels: 2}: true, {Name: "opus", Clock: 16000}: false,
 		{Name: "CN", Clock: 16000}: true, {Name: "telephone-event", Clock: 48000}: true,
 		{Name: "G729", Clock: 8000}: false, {Name: "RED", Clock: 8000}: false, {Name: "X", Clock: 8000}: false,

@@ -225,34 +225,34 @@ func documented(t *testing.T) map[string]float64 {
 	return table
 }
 
-// TestG722Call sends a file as G.722 to a running daemon; what is recorded is
-// what ffmpeg makes of the same file, sample for sample.
-func TestG722Call(t *testing.T) {
-	s := newSite(t, "[default]\npolicy = \"full\"\n")
-	d := s.start()
+// TestWidebandCalls sends a file of 16 kHz to a running daemon. What is recorded
+// of L16 is the file, and of G.722 what ffmpeg makes of it, sample for sample.
+func TestWidebandCalls(t *testing.T) {
 	raw := threeTones(16000)
-	wav := filepath.Join(s.dir, "three.wav")
-	if err := os.WriteFile(wav, pipe(t, raw, "-f", "s16le", "-ar", "16000", "-ac", "1", "-i", "-", "-f", "wav", "-"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.siprecd("call", "sip:"+d.udp, "--from", "2001", "--to", "0105550101", "--codec", "g722", "--a", wav, "--b", "tone:440", "--duration", "3s")
-	rows := s.settled(1)
-	d.stop()
-	if len(rows) != 1 || rows[0].Format != "flac flac 16000 Hz 2 ch" || rows[0].Streams[0].Codec != "G722" {
-		t.Fatalf("rows %+v", rows)
-	}
-	file, err := os.ReadFile(s.file(rows[0]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	left := pipe(t, file, "-i", "-", "-af", "pan=mono|c0=c0", "-f", "s16le", "-")
-	g722 := pipe(t, raw, "-f", "s16le", "-ar", "16000", "-ac", "1", "-i", "-", "-c:a", "g722", "-f", "g722", "-")
-	want := pipe(t, g722, "-f", "g722", "-i", "-", "-f", "s16le", "-")
-	if want = want[:2*16000*29/10]; !bytes.Contains(left, want) {
-		at := bytes.Index(left, want[3200:6400])
-		t.Errorf("the %d bytes that ffmpeg makes are not in the recording of %d in one piece; a part of them is at %d", len(want), len(left), at-3200)
-	}
-	if len(rows[0].Streams[0].Gaps) > 1 || rows[0].Streams[0].Lost > 0 {
-		t.Errorf("stream %+v", rows[0].Streams[0])
+	from := []string{"-f", "s16le", "-ar", "16000", "-ac", "1", "-i", "-"}
+	wav := pipe(t, raw, append(from, "-f", "wav", "-")...)
+	g722 := pipe(t, raw, append(from, "-c:a", "g722", "-f", "g722", "-")...)
+	for codec, want := range map[string][]byte{"L16": raw, "G722": pipe(t, g722, "-f", "g722", "-i", "-", "-f", "s16le", "-")} {
+		t.Run(codec, func(t *testing.T) {
+			s := newSite(t, "[default]\npolicy = \"full\"\n")
+			d := s.start()
+			s.write("three.wav", string(wav))
+			s.siprecd("call", "sip:"+d.udp, "--from", "2001", "--to", "0105550101", "--codec", strings.ToLower(codec),
+				"--a", filepath.Join(s.dir, "three.wav"), "--b", "tone:440", "--duration", "3s")
+			rows := s.settled(1)
+			d.stop()
+			if len(rows) != 1 || rows[0].Format != "flac flac 16000 Hz 2 ch" || rows[0].Streams[0].Codec != codec || rows[0].Streams[0].Lost > 0 {
+				t.Fatalf("rows %+v", rows)
+			}
+			file, err := os.ReadFile(s.file(rows[0]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			left := pipe(t, file, "-i", "-", "-af", "pan=mono|c0=c0", "-f", "s16le", "-")
+			if want := want[:2*16000*29/10]; !bytes.Contains(left, want) {
+				t.Errorf("%d bytes are not in the recording of %d in one piece; a part of them is at %d",
+					len(want), len(left), bytes.Index(left, want[3200:6400])-3200)
+			}
+		})
 	}
 }
