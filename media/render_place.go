@@ -201,14 +201,19 @@ func (pl *player) place(v *placedLine, p *placed) {
 	pl.join(v, p)
 	fix := pl.correct(v, p)
 	pos := pl.base(p.run, p.stamp) + v.applied[p.run]
-	skip := max(0, v.cursor-pos, -pos)
+	early := pl.early(pos, n)
+	if early == n {
+		v.pass(p.seq)
+		return
+	}
+	skip := max(early, v.cursor-pos, -pos)
 	end := pl.plan.frames(int(pl.rate))
 	if skip >= n || pos >= end {
 		v.facts.Late++
 		v.dropped += n
 		return
 	}
-	v.dropped += skip + max(0, pos+n-end)
+	v.dropped += skip - early + max(0, pos+n-end)
 	stretch := int64(0)
 	switch {
 	case fix > 0 && pos == v.cursor+fix:
@@ -223,6 +228,21 @@ func (pl *player) place(v *placedLine, p *placed) {
 	v.last = *p
 	v.last.payload = payload
 	v.between = v.between[:0]
+}
+
+// early is how many of n frames from pos on were spoken before a segment began:
+// a packet held up on its way comes after a key that its audio belongs before.
+func (pl *player) early(pos, n int64) int64 {
+	for _, s := range pl.plan.segments {
+		from := pl.frame(s.from - loudError) // closer than that no clock is known
+		switch {
+		case pos+n <= from:
+			return n
+		case pos < pl.frame(s.to+loudError):
+			return max(0, from-pos)
+		}
+	}
+	return 0
 }
 
 // join puts the first packet of a run that goes on where another ended exactly

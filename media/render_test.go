@@ -392,6 +392,38 @@ func TestSelective(t *testing.T) {
 	}
 }
 
+// TestSpokenBeforeTheKey: packets that were held up on their way, so that they
+// came after the key, carry what was said before it. That is not heard.
+func TestSpokenBeforeTheKey(t *testing.T) {
+	s := &script{}
+	s.add(KindStart, 0, 0, Start{Version: 1})
+	s.add(KindLine, 0, 0, LineSpec{Label: "x", Ours: true, Receiving: true, Formats: g711Formats})
+	a := &leg{s: s, ssrc: 1, delay: func(n int) int64 {
+		if n >= 190 && n < 200 {
+			return 250_000_000
+		}
+		return 0
+	}}
+	for n := range 500 {
+		if n >= 190 {
+			a.packet(int64(n) * 20_000_000)
+		} else {
+			a.skip()
+		}
+	}
+	s.add(KindGate, 4_010_000_000, 0, GateMove{Open: true, Why: "key"})
+	f, sides := render(t, s.end(10*nanos))
+	side := sides[0]
+	first := slices.IndexFunc(side, func(c byte) bool { return c != 0xff })
+	if first != 32064 { // 4.010 s, but for what no clock knows
+		t.Errorf("the first sound is at sample %d, the key at 32080", first)
+	}
+	wantAt(t, side, 32160, 201)
+	if f.Lossy || f.Streams[0].Lost != 0 || f.Streams[0].Late != 0 {
+		t.Errorf("facts %+v", f)
+	}
+}
+
 func TestEmptyAndInterrupted(t *testing.T) {
 	r, err := Measure(begin(2).end(nanos).tape())
 	if err != nil || !r.Facts.Empty || r.Facts.Duration != 1 {

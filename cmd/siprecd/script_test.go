@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -33,7 +34,9 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       *update,
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"up": up, "settled": settled, "mode": fileMode},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"up": up, "settled": settled, "live": live, "errors": erred, "hangup": hangup, "mode": fileMode,
+		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("LANG", "C")
 			samples, err := filepath.Abs("../../testdata/rtp")
@@ -49,16 +52,47 @@ func up(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: up DIR")
 	}
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
-		s, err := statusOf(ts.MkAbs(args[0]))
-		if err != nil || len(s.Listen) == 0 {
-			continue
-		}
-		_, addr, _ := strings.Cut(s.Listen[0], " ")
-		ts.Setenv("SIP", "sip:"+addr)
-		return
+	s := await(ts, args[0], func(s status) bool { return len(s.Listen) > 0 })
+	_, addr, _ := strings.Cut(s.Listen[0], " ")
+	ts.Setenv("SIP", "sip:"+addr)
+}
+
+// live waits until so many calls are live and puts the id of one into $ID.
+func live(ts *testscript.TestScript, neg bool, args []string) {
+	s := await(ts, args[0], func(s status) bool { return len(s.Live) == number(ts, neg, args) })
+	ts.Setenv("ID", s.Live[0].ID)
+}
+
+// erred waits until status shows so many errors.
+func erred(ts *testscript.TestScript, neg bool, args []string) {
+	await(ts, args[0], func(s status) bool { return len(s.Errors) == number(ts, neg, args) })
+}
+
+func number(ts *testscript.TestScript, neg bool, args []string) int {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: live DIR N, errors DIR N, settled DIR N")
 	}
-	ts.Fatalf("no siprecd came up on %s", args[0])
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	return n
+}
+
+// await asks the siprecd of a directory for its status until it is good.
+func await(ts *testscript.TestScript, dir string, good func(status) bool) status {
+	var s status
+	var err error
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+		if s, err = statusOf(ts.MkAbs(dir)); err == nil && good(s) {
+			return s
+		}
+	}
+	ts.Fatalf("the siprecd of %s is not as it should be: %+v, %v", dir, s, err)
+	return s
+}
+
+// hangup sends SIGHUP to the program that was started first in the background.
+func hangup(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Check(ts.BackgroundCmds()[0].Process.Signal(syscall.SIGHUP))
 }
 
 func statusOf(dir string) (s status, err error) {
@@ -78,11 +112,7 @@ func statusOf(dir string) (s status, err error) {
 // settled waits until so many calls are sealed, or known not to be recorded,
 // and puts the id of the newest into $ID.
 func settled(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: settled DIR N")
-	}
-	want, err := strconv.Atoi(args[1])
-	ts.Check(err)
+	want := number(ts, neg, args)
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
 		cl, err := dial(ts.MkAbs(args[0]), true)
 		if err != nil {
