@@ -35,11 +35,8 @@ lint: ## gofmt, vet, staticcheck
 	$(GO) vet -tags e2e ./cmd/siprecd/e2e
 	$(GO) tool staticcheck ./...
 
-fuzz: ## every fuzz target for FUZZTIME each
-	@for f in $$(grep -rlE '^func Fuzz' --include=*_test.go .); do \
-	  for t in $$(grep -oE '^func Fuzz[A-Za-z0-9_]+' $$f | cut -c6-); do \
-	    echo "== $$(dirname $$f) $$t"; \
-	    $(GO) test $$(dirname $$f) -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 200x || exit 1; done; done
+fuzz: ## every fuzz target for FUZZTIME each (TARGETS="FuzzTape FuzzRTP" for some)
+	@GO="$(GO)" FUZZTIME=$(FUZZTIME) .ci/fuzz $(TARGETS)
 
 bench: ## measure the receiver, the whole path, rendering and the store
 	$(GO) test -run '^$$' -bench . -benchmem ./media ./store ./cmd/siprecd/...

@@ -208,6 +208,13 @@ func FuzzRTP(f *testing.F) {
 		if tape.count(KindPacket) != int(c.Kept) || tape.count(KindRTCP) != int(c.RTCP) {
 			t.Fatalf("on tape %v for %+v", tape.records, c)
 		}
+		// Whatever it was, it costs those that follow nothing.
+		for n := range 5 {
+			p.Packet(0, false, callAt+int64(n)*20*ms, srcAddr, voice(n))
+		}
+		if after := p.Counts()[0]; after.Received != c.Received+5 || after.Kept != c.Kept+5 {
+			t.Fatalf("of five packets after it, %+v became %+v", c, after)
+		}
 	})
 }
 
@@ -222,8 +229,10 @@ func FuzzTelephoneEvent(f *testing.F) {
 			if r.Kind != KindPacket {
 				continue
 			}
+			star := false
 			for i := 12; i < len(r.Data); i += 4 {
-				if d := r.Data[i]; d < 16 && d != 10 && d != 1 && d != 2 {
+				d := r.Data[i]
+				if star = star || d == 10; d < 10 && (!star || d != 1 && d != 2) || d > 10 && d < 16 {
 					t.Fatalf("digit %d on tape of %x", d, payload)
 				}
 			}

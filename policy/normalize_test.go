@@ -1,7 +1,9 @@
 package policy_test
 
 import (
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -78,10 +80,24 @@ func FuzzNormalize(f *testing.F) {
 	f.Add("sip:+82-31@x;ext=1", "82")
 	f.Add("<<<sip:;;@@%zz", "")
 	f.Fuzz(func(t *testing.T, aor, countryCode string) {
-		policy.Normalize(aor, countryCode)
-		if err := policy.CheckPattern(aor, countryCode); err == nil {
-			if _, _, err := policy.New(policy.Site{}, []policy.Rule{{Pattern: aor}}); err != nil {
-				t.Fatalf("%q passes the check and not New: %v", aor, err)
+		number := policy.Normalize(aor, countryCode)
+		if number != strings.TrimSpace(strings.ToLower(number)) {
+			t.Errorf("%q is compared as %q", aor, number)
+		}
+		if number == "" || !utf8.ValidString(aor) || !utf8.ValidString(countryCode) {
+			return // nobody, or nothing that a line can say
+		}
+		// A line names what it is written as, and what a call was listed under.
+		for _, line := range []string{aor, number} {
+			if strings.ContainsAny(line, "-*＊－") || policy.CheckPattern(line, countryCode) != nil {
+				continue
+			}
+			rules, _, err := policy.New(policy.Site{CountryCode: countryCode}, []policy.Rule{{Pattern: line, Mode: policy.Full}})
+			if err != nil {
+				t.Fatalf("%q passes the check and not New: %v", line, err)
+			}
+			if rules.Match(aor).Mode != policy.Full {
+				t.Errorf("the line %q does not name %q, compared as %q", line, aor, number)
 			}
 		}
 	})

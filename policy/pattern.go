@@ -134,7 +134,7 @@ func saysNothing(s string) bool {
 }
 
 func notInPattern(r rune) bool {
-	return r <= ' ' || r == 0x7f || strings.ContainsRune("\"'<>@;,=\\^`{|}\u2018\u2019\u201c\u201d", r)
+	return r <= ' ' || r == 0x7f || strings.ContainsRune("\"'<>@:;,=[]\\^`{|}\u2018\u2019\u201c\u201d", r)
 }
 
 func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }

@@ -79,6 +79,8 @@ func TestBadPatterns(t *testing.T) {
 		"20 01":                             policy.PatternCharacter,
 		"“2001”":                            policy.PatternCharacter,
 		"sip:2001@pbx":                      policy.PatternCharacter,
+		"sip:2001":                          policy.PatternCharacter,
+		"[2001]":                            policy.PatternCharacter,
 		"03*6":                              policy.PatternStar,
 		"03**":                              policy.PatternStar,
 		"300-3099":                          policy.PatternUnequalLength,

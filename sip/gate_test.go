@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -202,44 +201,4 @@ func TestParseMessageOfAStream(t *testing.T) {
 	if err != nil || n != 4+len(plainOptions) || m.RequestURI != "sip:srs@192.0.2.1" {
 		t.Errorf("%d %v", n, err)
 	}
-}
-
-func FuzzParseMessage(f *testing.F) {
-	f.Add([]byte(plainOptions), true)
-	f.Add([]byte("SIP/2.0 200 OK\r\n"+plainOptions[strings.Index(plainOptions, "Via"):]), false)
-	f.Add([]byte(strings.ReplaceAll(plainOptions, "\r\n", "\n")), true)
-	dir, _ := filepath.Glob("../testdata/src/*.txtar")
-	for _, name := range dir {
-		if raw, err := os.ReadFile(name); err == nil {
-			f.Add(raw, true)
-		}
-	}
-	f.Fuzz(func(t *testing.T, raw []byte, datagram bool) {
-		m, n, err := ParseMessage(raw, datagram)
-		if n < 0 || n > len(raw) {
-			t.Fatalf("took %d of %d bytes", n, len(raw))
-		}
-		if err != nil {
-			return
-		}
-		if m.CallID == "" || len(m.list("Via")) == 0 {
-			t.Fatal("the gate let a message without Call-ID or Via through")
-		}
-		if m.Request {
-			txKey(m, "source")
-			stampVia(m, bubbleSRC.AddrPort())
-			replyAddress(m, bubbleSRC.AddrPort())
-			info := m.Info(time.Time{}, "udp", bubbleSRC.AddrPort(), bubbleSRS.AddrPort())
-			if strings.ContainsAny(info.CallID, "\r\n\x00") {
-				t.Fatal("control characters in the Call-ID")
-			}
-			unsupportedTags(m)
-			agree(time.Time{}, m)
-		}
-		tx := &serverTx{req: m, flow: &flow{}, tag: "x"}
-		again, _, err := ParseMessage(tx.response(200, "").bytes(), true)
-		if err != nil || again.CallID != m.CallID {
-			t.Fatalf("our answer cannot be read: %v", err)
-		}
-	})
 }

@@ -2,12 +2,14 @@ package store
 
 import (
 	"bytes"
+	"crypto/cipher"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -197,6 +199,7 @@ func FuzzTape(f *testing.F) {
 	aead, err := gcm(key)
 	check(f, err)
 	f.Fuzz(func(t *testing.T, data []byte) {
+		checkDamage(t, aead, data)
 		n := 0
 		newTapeReader(bytes.NewReader(data), "fuzz", aead).read(func(Record, error) bool { n++; return true })
 		// As the clear text of a block, whole and split over two.
@@ -211,6 +214,43 @@ func FuzzTape(f *testing.F) {
 			t.Errorf("%d records and errors from %d bytes", n, len(data))
 		}
 	})
+}
+
+// checkDamage writes a tape of six blocks and damages it as data says, two bytes
+// of position and one of damage at a time: what was not hit is read, and nothing
+// is read that was not written.
+func checkDamage(t *testing.T, aead cipher.AEAD, data []byte) {
+	var raw []byte
+	var want []rec
+	var ends []int
+	for i := range 6 {
+		w := Tape{id: "fuzz", aead: aead, number: uint32(i), ad: []byte("fuzz")}
+		w.fragment(1, 0, int64(i), 1, bytes.Repeat([]byte{byte('a' + i)}, 50))
+		raw = append(raw, w.seal()...)
+		want = append(want, rec{1, int64(i), 1, strings.Repeat(string(rune('a'+i)), 50)})
+		ends = append(ends, len(raw))
+	}
+	intact := slices.Clone(raw)
+	for ; len(data) >= 3; data = data[3:] {
+		raw[int(binary.LittleEndian.Uint16(data))%len(raw)] ^= data[2]
+	}
+	var spared []rec
+	begin := 0
+	for i, end := range ends {
+		if bytes.Equal(raw[begin:end], intact[begin:end]) {
+			spared = append(spared, want[i])
+		}
+		begin = end
+	}
+	got, errs := collect(newTapeReader(bytes.NewReader(raw), "fuzz", aead).read)
+	if !slices.Equal(got, spared) {
+		t.Errorf("%s, not hit were %s", describe(got), describe(spared))
+	}
+	for _, err := range errs {
+		if !errors.Is(err, ErrDamaged) {
+			t.Errorf("%v is not ErrDamaged", err)
+		}
+	}
 }
 
 // fullDisk is a System whose disk takes no byte more while full.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -371,6 +372,9 @@ func FuzzCapture(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		plan, err := Survey(bytes.NewReader(file), nil)
+		if again, _ := Survey(bytes.NewReader(file), nil); !reflect.DeepEqual(plan, again) {
+			t.Errorf("the same capture came to %+v and to %+v", plan, again)
+		}
 		if (plan == nil) == (err == nil) {
 			t.Fatalf("plan %v, error %v", plan, err)
 		}
