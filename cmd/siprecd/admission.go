@@ -101,8 +101,8 @@ func (d *daemon) warnings(now time.Time) []string {
 		list = append(list, w)
 	}
 	if who := d.sip.Strangers(); who.Count > 0 {
-		list = append(list, fmt.Sprintf("%d messages or connections from addresses that no [[src]] names got no answer, the last %s ago from %s",
-			who.Count, now.Sub(who.LastHeard).Round(time.Second), who.Last))
+		list = append(list, fmt.Sprintf("addresses that no [[src]] names got no answer, the last %s, %s ago (%d so far)",
+			who.Last, now.Sub(who.LastHeard).Round(time.Second), who.Count))
 	}
 	return list
 }

@@ -195,7 +195,7 @@ func (c *CallCmd) place(ctx context.Context, call place.Call, g *Globals) error 
 		calls[i].Result = r
 		if err != nil {
 			calls[i].Error = err.Error()
-			trouble <- fmt.Sprintf("call %d: %v", i+1, err)
+			trouble <- fmt.Sprintf("call %d: %v%s", i+1, err, cure(err))
 		}
 	}}
 	var totals place.Totals
@@ -213,6 +213,17 @@ func (c *CallCmd) place(ctx context.Context, call place.Call, g *Globals) error 
 		return exitError{1}
 	}
 	return nil
+}
+
+// cure is what to do about an error; "" when it says so itself.
+func cure(err error) string {
+	if refused, ok := errors.AsType[*sip.StatusError](err); ok && (refused.Status == 401 || refused.Status == 407) {
+		return ": name an account with --user, its password in SIPRECD_PASSWORD"
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return ": name its authority with --ca, or trust it with --insecure"
+	}
+	return ""
 }
 
 // watch prints trouble as it comes, and progress every second, until trouble is

@@ -23,23 +23,25 @@ import (
 
 // daemonOptions starts a daemon.
 type daemonOptions struct {
-	Config *config.Config
-	Path   string    // as given by --config, for reloads
-	Errors io.Writer // the log
+	Config    *config.Config
+	Path      string    // as given by --config, for reloads
+	Errors    io.Writer // the log
+	Elsewhere bool      // the data directory was named by a flag: a reload does not change it
 }
 
 // daemon is a running recorder. Its parts are started in the order store,
 // media, recorder, SIP, control, so that nothing arrives before it can be
 // kept, and stopped the other way round.
 type daemon struct {
-	log     *slog.Logger
-	level   slog.LevelVar // of log; a reload may set it
-	kept    *keptErrors
-	path    string
-	dir     string
-	started time.Time
-	begun   *config.Config // what it was started with
-	notices []string       // said once, at the start
+	log       *slog.Logger
+	level     slog.LevelVar // of log; a reload may set it
+	kept      *keptErrors
+	path      string
+	dir       string
+	elsewhere bool // dir is not the configuration's
+	started   time.Time
+	begun     *config.Config // what it was started with
+	notices   []string       // said once, at the start
 
 	refusals turnstile
 	draining atomic.Bool
@@ -64,7 +66,7 @@ type daemon struct {
 func startDaemon(o daemonOptions) (d *daemon, err error) {
 	kept := &keptErrors{}
 	d = &daemon{
-		kept: kept, path: o.Path, dir: o.Config.Data.Dir, begun: o.Config, started: time.Now(), loaded: time.Now(),
+		kept: kept, path: o.Path, dir: o.Config.Data.Dir, elsewhere: o.Elsewhere, begun: o.Config, started: time.Now(), loaded: time.Now(),
 	}
 	d.log = slog.New(errorKeeper{logHandler(o.Config.Log.Format, &d.level, o.Errors), kept})
 	d.adopt(o.Config)
@@ -199,6 +201,9 @@ func (d *daemon) reload(dryRun bool) ([]string, error) {
 			d.mu.Unlock()
 		}
 		return nil, refused
+	}
+	if d.elsewhere {
+		cfg.Data.Dir = d.dir
 	}
 	changes := config.Diff(d.cfg.Load(), cfg)
 	lines := sentence(changes, d.rec.LiveCount())

@@ -41,20 +41,22 @@ func TestScripts(t *testing.T) {
 			e.Setenv("LANG", "C")
 			samples, err := filepath.Abs("../../testdata/rtp")
 			e.Setenv("RTP", samples)
-			return err
+			return errors.Join(err, writeCertificate(e.WorkDir))
 		},
 	})
 }
 
 // up waits until a siprecd runs on the directory given and puts the address it
-// takes SIP at into $SIP.
+// takes SIP at into $SIP, $SIPTCP and $SIPTLS.
 func up(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: up DIR")
 	}
 	s := await(ts, args[0], func(s status) bool { return len(s.Listen) > 0 })
-	_, addr, _ := strings.Cut(s.Listen[0], " ")
-	ts.Setenv("SIP", "sip:"+addr)
+	for _, l := range s.Listen {
+		network, addr, _ := strings.Cut(l, " ")
+		ts.Setenv(map[string]string{"udp": "SIP", "tcp": "SIPTCP", "tls": "SIPTLS"}[network], "sip:"+addr)
+	}
 }
 
 // live waits until so many calls are live and puts the id of one into $ID.
