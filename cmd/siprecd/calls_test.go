@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,5 +67,47 @@ func TestReadTime(t *testing.T) {
 	}
 	if _, err := readTime("yesterday", seoul, now); err == nil {
 		t.Error("yesterday was taken for a time")
+	}
+}
+
+// TestContract holds the names of calls --json, and of what is in its lists.
+func TestContract(t *testing.T) {
+	var out, complaints bytes.Buffer
+	if code := run([]string{"replay", "../../testdata/rtp/opensips-call.pcap", "--config", "testdata/contract", "--json", "-o", t.TempDir()}, &out, &complaints); code != 0 {
+		t.Fatalf("%d %s", code, &complaints)
+	}
+	var rows []map[string]any
+	if err := json.Unmarshal(out.Bytes(), &rows); err != nil || len(rows) != 1 {
+		t.Fatalf("%v in %s", err, &out)
+	}
+	row := rows[0]
+	for list, names := range map[string]string{
+		"":             "id state start end duration extension other direction policy decided_by src participants segments streams keys notes",
+		"participants": "aor name number joined left", "segments": "start end",
+		"streams": "label participant codec packets lost late duplicates refused gaps", "keys": "at stream command via",
+	} {
+		members := []any{row}
+		if list != "" {
+			members = row[list].([]any)
+		}
+		if len(members) == 0 {
+			t.Errorf("no %s in %s", list, &out)
+		}
+		for _, m := range members {
+			have := slices.Collect(maps.Keys(m.(map[string]any)))
+			for name := range strings.FieldsSeq(names) {
+				if !slices.Contains(have, name) {
+					t.Errorf("%s: no %q among %q", list, name, have)
+				}
+			}
+		}
+	}
+	if row["decided_by"] != "extensions.toml:4" || row["policy"] != "selective" {
+		t.Errorf("%v by %v", row["policy"], row["decided_by"])
+	}
+	for _, name := range []string{"start", "end"} {
+		if _, err := time.Parse(time.RFC3339Nano, row[name].(string)); err != nil {
+			t.Error(err)
+		}
 	}
 }

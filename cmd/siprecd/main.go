@@ -45,7 +45,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 // run is main without the process: it returns the exit code (0 ok, 1 error,
 // 2 usage, 3 warnings under --strict).
 func run(args []string, stdout, stderr io.Writer) int {
-	var c commands
+	c := commands{Globals: Globals{Stdout: stdout, Stderr: stderr}}
 	exited := -1
 	parser, err := kong.New(&c,
 		kong.Name("siprecd"),
