@@ -29,10 +29,12 @@ e2e: build ## tests with real outside programs; installs them with apt when miss
 	  $$SUDO apt-get update -q && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -q $$missing; fi
 	$(GO) test -tags e2e -count=1 -timeout 20m -v ./cmd/siprecd/e2e
 
-lint: ## gofmt, vet, staticcheck
+lint: ## gofmt, vet, staticcheck; it compiles for other systems
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not gofmt-ed: $$bad"; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./cmd/siprecd/e2e
+	GOOS=darwin $(GO) build ./...
+	GOOS=windows $(GO) build ./...
 	$(GO) tool staticcheck ./...
 
 fuzz: ## every fuzz target for FUZZTIME each (TARGETS="FuzzTape FuzzRTP" for some)
