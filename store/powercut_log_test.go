@@ -97,8 +97,14 @@ func (r *recorder) openFile(name string, flag int, perm fs.FileMode) (*os.File, 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	f, err := os.OpenFile(name, flag, perm)
-	if err != nil || flag&os.O_CREATE == 0 {
+	if err != nil {
 		return f, err
+	}
+	if flag&os.O_CREATE == 0 {
+		if inode, ok := r.paths[name]; ok {
+			r.files[f] = inode
+		}
+		return f, nil
 	}
 	// Whoever creates here begins an empty file.
 	r.next++

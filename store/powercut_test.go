@@ -86,6 +86,7 @@ func promises(log []operation) map[string]bool {
 }
 
 func TestPowerCutAtEveryPoint(t *testing.T) {
+	t.Parallel()
 	l := live(t)
 	if len(l.r.log) < 80 {
 		t.Fatalf("only %d operations recorded", len(l.r.log))
@@ -163,6 +164,10 @@ func (l *life) checkSealed(t *testing.T, s *Store, sealed bool, atLeast int) boo
 		return l.checkTape(t, s, l.sealed, atLeast)
 	}
 	check(t, err)
+	if want := sealRow(l.sealed); row.State != want.State || row.Extension != want.Extension || len(row.Notes) > 0 {
+		t.Errorf("of the sealed recording's facts is left: %+v", row)
+		return false
+	}
 	body, err := s.Blobs.Open(t.Context(), row.File)
 	if err != nil {
 		t.Errorf("a row, but its body: %v", err)

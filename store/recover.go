@@ -71,13 +71,15 @@ func (s *Store) complete(ctx context.Context, st Stored, taped bool) error {
 			return err
 		}
 	}
-	if err := s.Catalog.Put(ctx, row); err != nil {
+	if !taped {
+		return s.Catalog.Put(ctx, row)
+	}
+	// Whether the facts had reached the disk nobody knows; the tape, from which
+	// they could be made again, goes after them.
+	if err := s.record(ctx, st.Name, row); err != nil {
 		return err
 	}
-	if taped {
-		return s.RemoveTape(st.ID)
-	}
-	return nil
+	return s.RemoveTape(st.ID)
 }
 
 // discard removes a recording that will be rendered again, and the row that

@@ -71,10 +71,22 @@ func sendTo(ports []string) {
 	fmt.Println(sent)
 }
 
+// BenchmarkReceiving is what receiving costs, up to and with the gate: nothing
+// is kept.
+func BenchmarkReceiving(b *testing.B) {
+	benchPath(b, func() (func(int) *media.Path, func()) {
+		return func(int) *media.Path {
+			return media.NewPath(media.PathConfig{Sink: media.Sink{
+				Append: func(media.Kind, int64, uint16, []byte) {}, Flush: func() error { return nil },
+			}})
+		}, nil
+	})
+}
+
 // BenchmarkWholePath is what recording costs, the encrypted tape on disk
-// included.
+// included, and afterwards, call by call, rendering and sealing.
 func BenchmarkWholePath(b *testing.B) {
-	benchPath(b, func() (func(i int) *media.Path, func()) {
+	benchPath(b, func() (func(int) *media.Path, func()) {
 		s, err := store.Open(store.Options{Dir: b.TempDir()})
 		if err != nil {
 			b.Fatal(err)
@@ -101,9 +113,15 @@ func BenchmarkWholePath(b *testing.B) {
 			return c.Path()
 		}
 		return open, func() {
+			before := processorTime(b)
 			for _, c := range calls {
-				c.End(time.Now(), "src", "bye")
+				row := c.End(time.Now(), "src", "bye")
+				if err := rec.Seal(b.Context(), &row); err != nil || row.State != store.Sealed {
+					b.Errorf("%s: %v", row.State, err)
+				}
 			}
+			spent := processorTime(b) - before
+			b.ReportMetric(spent.Seconds()*1000/float64(len(calls)), "cpu-ms/sealed")
 			rec.Close()
 			if err := s.Close(); err != nil {
 				b.Error(err)
@@ -124,33 +142,23 @@ func benchPath(b *testing.B, setup func() (path func(i int) *media.Path, end fun
 		var paths []*media.Path
 		var intakes []*media.Intake
 		var ports []string
-		local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
 		for i := range benchCalls {
 			p := path(i)
-			in := receiver.Open(p, local)
-			for line := range 2 {
-				port, err := in.AddLine(line)
-				if err != nil {
-					b.Fatal(err)
-				}
-				p.SetLine(line, time.Now().UnixNano(), media.LineSpec{
-					Ours: line == 0, Receiving: true, Latch: true,
-					Formats: []media.Format{{Payload: 0, Name: "PCMU", Clock: 8000, Channels: 1}},
-				})
-				ports = append(ports, strconv.Itoa(int(port)))
-			}
-			p.SetMode(time.Now().UnixNano(), media.ModeFull, "bench")
+			in := receiver.Open(p, netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+			ports = append(ports, addLines(b, p, in)...)
 			paths, intakes = append(paths, p), append(intakes, in)
 		}
 		spent, allocated, sent := measured(b, ports)
-		var kept, drops int64
+		var kept, dropped int64
 		for i, p := range paths {
 			intakes[i].Close()
 			for _, c := range p.Counts() {
-				kept, drops = kept+c.Kept, drops+c.KernelDrops
+				kept, dropped = kept+c.Kept, dropped+c.KernelDrops
 			}
 		}
-		end()
+		if end != nil {
+			end()
+		}
 		if err := receiver.Close(); err != nil {
 			b.Error(err)
 		}
@@ -161,10 +169,27 @@ func benchPath(b *testing.B, setup func() (path func(i int) *media.Path, end fun
 		b.ReportMetric(float64(sent-kept), "packets-lost")
 		b.ReportMetric(float64(sent), "packets")
 		b.ReportMetric(0, "ns/op")
-		if drops > 0 {
-			b.Logf("the kernel dropped %d packets", drops)
+		if dropped > 0 {
+			b.Logf("the kernel dropped %d packets", dropped)
 		}
 	}
+}
+
+// addLines makes two lines of G.711 that are kept, and returns their ports.
+func addLines(b *testing.B, p *media.Path, in *media.Intake) (ports []string) {
+	for line := range 2 {
+		port, err := in.AddLine(line)
+		if err != nil {
+			b.Fatal(err)
+		}
+		p.SetLine(line, time.Now().UnixNano(), media.LineSpec{
+			Ours: line == 0, Receiving: true, Latch: true,
+			Formats: []media.Format{{Payload: 0, Name: "PCMU", Clock: 8000, Channels: 1}},
+		})
+		ports = append(ports, strconv.Itoa(int(port)))
+	}
+	p.SetMode(time.Now().UnixNano(), media.ModeFull, "bench")
+	return ports
 }
 
 // measured lets the sender run and returns the CPU time and the allocations of
