@@ -90,6 +90,7 @@ type line struct {
 	ssrcs    ssrcSet
 	keys     keypad
 	counts   LineCounts
+	opening  int   // of the gate, the last in which audio was kept
 	last     int64 // arrival of the last packet that passed the source lock
 }
 

@@ -9,6 +9,7 @@ type gate struct {
 	strict      bool  // not a sample from before from passes
 	moved       bool  // it has been open before
 	decidedShut bool  // a decision other than full was taken
+	openings    int   // how often it opened
 }
 
 // passes tells whether a packet that ends at at and lasts length nanoseconds
@@ -29,6 +30,7 @@ func (p *Path) moveGate(at int64, line int, open bool, why string) {
 	g.open = open
 	if open {
 		g.from, g.moved = at, true
+		g.openings++
 	}
 	p.sayMove(at, line, GateMove{Open: open, Why: why})
 }

@@ -64,7 +64,11 @@ func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte)
 	case !l.spec.Receiving:
 		// Who pauses the recording may go on sending.
 		l.counts.Paused++
+	case p.gate.strict && use == payloadEvents && l.opening != p.gate.openings:
+		// The rest of the key that opened the gate would stand before audio that
+		// is still from before it: a hole in the sequence that nobody lost.
 	case p.gate.passes(at, length):
+		l.opening = p.gate.openings
 		l.counts.Kept++
 		p.append(KindPacket, at, i, b)
 	}

@@ -441,3 +441,68 @@ func TestEmptyAndInterrupted(t *testing.T) {
 		t.Error("no tape at all was measured")
 	}
 }
+
+// A sender, or a network, that is late with the first packets of a stream and
+// then is not: the stream lies where it was sent, in one piece.
+func TestLateBeginningIsNoJump(t *testing.T) {
+	for _, late := range []int64{100, 200, 400, 900, 3000} { // ms
+		s := begin(1)
+		l := &leg{s: s, ssrc: 1, delay: func(n int) int64 { return max(0, late*1_000_000-int64(n)*15_000_000) }}
+		l.send(nanos, 450)
+		r, err := Measure(s.end(11 * nanos).tape())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if _, err := r.WriteTo(&out); err != nil {
+			t.Fatal(err)
+		}
+		var want []byte
+		for n := range 450 {
+			want = append(want, numbered(n)...)
+		}
+		at := bytes.Index(out.Bytes(), want)
+		wav, err := ReadWAV(bytes.NewReader(out.Bytes()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at < 0 {
+			t.Errorf("%d ms late: the stream is not in one piece; gaps %v", late, r.Facts.Streams[0].Gaps)
+			continue
+		}
+		if begins := float64(at-int(wav.DataStart)) / 8000; math.Abs(begins-1) > 0.02 {
+			t.Errorf("%d ms late: it begins at %.3f s, it was sent from 1 s on", late, begins)
+		}
+	}
+}
+
+// A stall in which a stream ends: its last packets come all at once, late, and
+// lie where they were sent.
+func TestStallAtTheEndIsNoJump(t *testing.T) {
+	for _, stall := range []int64{300, 900, 1100, 2500} { // ms before the stream's end
+		s := begin(1)
+		first := 450 - int(stall/20)
+		l := &leg{s: s, ssrc: 1, delay: func(n int) int64 {
+			if n < first {
+				return 0
+			}
+			return int64(450-n)*20_000_000 + 400_000_000
+		}}
+		l.send(nanos, 450)
+		r, err := Measure(s.end(14 * nanos).tape())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if _, err := r.WriteTo(&out); err != nil {
+			t.Fatal(err)
+		}
+		var want []byte
+		for n := range 450 {
+			want = append(want, numbered(n)...)
+		}
+		if !bytes.Contains(out.Bytes(), want) {
+			t.Errorf("a stall of %d ms at the end: the stream is not in one piece; gaps %v", stall, r.Facts.Streams[0].Gaps)
+		}
+	}
+}

@@ -115,13 +115,16 @@ func prepareDemo(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	for name, text := range map[string]string{"siprecd.toml": demoSite, "extensions.toml": demoExtensions} {
+	files := map[string]string{"siprecd.toml": demoSite, "extensions.toml": demoExtensions}
+	for name := range files {
 		file := filepath.Join(dir, name)
 		old, err := os.ReadFile(file)
 		if err == nil && !strings.HasPrefix(string(old), demoMark) {
 			return fmt.Errorf("%s is not the demo's: name another directory with --data", file)
 		}
-		if err := os.WriteFile(file, []byte(demoMark+text), 0o600); err != nil {
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(demoMark+text), 0o600); err != nil {
 			return err
 		}
 	}

@@ -325,3 +325,27 @@ func TestOffAnswersInactiveAndKeepsNothing(t *testing.T) {
 		t.Errorf("tapes %v", tapes)
 	}
 }
+
+// The key's last packets and audio from before the key come mixed: what the gate
+// kept back is not lost.
+func TestWhatTheGateHeldBackIsNotLost(t *testing.T) {
+	st := open(t, rule("2001", policy.Selective, 4))
+	st.invite(ourAOR, otherAOR)
+	st.key(0, 0, '*')
+	event := func(n int, end byte) []byte {
+		return st.rtp(0, 101, time.Second, []byte{1, 10 | end, 0, byte(160 * n / 2)})
+	}
+	st.feed(0, 1000*time.Millisecond, event(1, 0)) // the gate opens here
+	st.feed(0, 1005*time.Millisecond, event(1, 0x80))
+	st.feed(0, 1010*time.Millisecond, st.rtp(0, 0, 990*time.Millisecond, bytes.Repeat([]byte{0x21}, 160)))
+	st.feed(0, 1015*time.Millisecond, event(1, 0x80))
+	st.talk(1010*time.Millisecond, 2*time.Second, 0x31)
+	row := st.bye(2 * time.Second)
+	if row.Streams[0].Lost != 0 || len(row.Streams[0].Gaps) != 0 {
+		t.Errorf("%d lost, gaps %v", row.Streams[0].Lost, row.Streams[0].Gaps)
+	}
+	left, _ := st.channels(row)
+	if count(left, 0x21) > 0 {
+		t.Error("audio from before the key was kept")
+	}
+}
