@@ -109,6 +109,9 @@ func (c *CallCmd) call() (place.Call, error) {
 	if c.Count < 1 || c.Rate <= 0 || c.Limit < 0 || c.Duration < 0 || c.LateParties < 0 {
 		return place.Call{}, errors.New("-n and -r must be above 0, and -l and times not below")
 	}
+	if !strings.HasPrefix(c.Target, "sip:") && !strings.HasPrefix(c.Target, "sips:") {
+		return place.Call{}, fmt.Errorf("%q is no SIP address: write sip:HOST or sip:HOST:PORT", c.Target)
+	}
 	call := place.Call{
 		Target: c.Target, From: c.From, To: c.To, Duration: c.Duration, Codec: c.Codec, Ptime: c.Ptime,
 		LateParties: c.LateParties, Offerless: c.Offerless, SRTP: strings.ToUpper(c.SRTP), Rekeys: c.Rekey,

@@ -132,10 +132,16 @@ func readQuery(v url.Values) (q store.Query, live bool, err error) {
 // socketPath is where the daemon of a data directory answers.
 func socketPath(dir string) string { return filepath.Join(dir, "control.sock") }
 
+// longestSocket is the room for a socket's path that every system has, in bytes.
+const longestSocket = 103
+
 // listenControl binds the control socket, taking the place of one a killed
 // daemon left. The data directory's lock is held, so nobody else answers there.
 func listenControl(dir string) (net.Listener, error) {
 	path := socketPath(dir)
+	if len(path) > longestSocket {
+		return nil, fmt.Errorf("%s: the name of the data directory is too long by %d bytes for the socket in it", dir, len(path)-longestSocket)
+	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}

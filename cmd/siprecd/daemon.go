@@ -114,7 +114,12 @@ func (d *daemon) startSIP(cfg *config.Config) error {
 		srv = d.server(listen)
 		err = srv.Start()
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w: another program holds it; name another port in [sip] listen", err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w: this host has no such address; 0.0.0.0 stands for all it has", err)
+	case err != nil:
 		return err
 	}
 	d.sip = srv

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -50,6 +51,9 @@ type lineMatch struct {
 
 // Run prints the decision.
 func (cmd *ExplainCmd) Run(g *Globals) error {
+	if strings.TrimSpace(cmd.Number) == "" {
+		return g.misused(errors.New("explain needs a number, a name or an address"))
+	}
 	c, err := g.load()
 	if err != nil {
 		return err

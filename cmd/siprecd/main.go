@@ -28,6 +28,8 @@ type commands struct {
 	Reindex ReindexCmd `cmd:"" help:"Rebuild the catalogue from the files of the vault."`
 	Version VersionCmd `cmd:"" help:"Print the version."`
 
+	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
+
 	RTPSend RTPSendCmd `cmd:"" name:"rtp-send" hidden:"" help:"Send RTP to pairs of ports read from standard input."`
 }
 
@@ -50,6 +52,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	parser, err := kong.New(&c,
 		kong.Name("siprecd"),
 		kong.Description(description),
+		kong.Vars{"version": "siprecd " + version()},
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited = code }),
 		kong.UsageOnError(),

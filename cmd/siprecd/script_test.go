@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,7 +36,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"up": up, "settled": settled, "live": live, "errors": erred, "hangup": hangup, "mode": fileMode,
+			"up": up, "settled": settled, "live": live, "errors": erred, "hangup": hangup, "mode": fileMode, "private": private,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("LANG", "C")
@@ -145,4 +146,21 @@ func fileMode(ts *testscript.TestScript, neg bool, args []string) {
 	if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[0] {
 		ts.Fatalf("%s is %s, want %s", args[1], got, args[0])
 	}
+}
+
+// private checks that nobody but its owner may look into a directory.
+func private(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: private DIR")
+	}
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			err = fmt.Errorf("%s is %v", path, info.Mode())
+		}
+		return err
+	}))
 }

@@ -126,7 +126,7 @@ func (d *daemon) hello(g *Globals) error {
 	fmt.Fprintf(w, "  data     %s\n", d.dir)
 	fmt.Fprintf(w, "  policy   %s\n", summary(d.cfg.Load()))
 	for _, n := range d.warnings(time.Now()) {
-		fmt.Fprintf(w, "  note     %s\n", n)
+		printItem(w, "  note    ", n)
 	}
 	fmt.Fprintln(w)
 	program, flags := g.again()

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"siprecd/store"
 )
@@ -103,7 +104,7 @@ func (s *status) print(w io.Writer, loc *time.Location, now time.Time) {
 	if s.Draining {
 		fmt.Fprintln(w, "DRAINING no new calls are taken; it ends with the live ones")
 	}
-	fmt.Fprintf(w, "listen   %s\n", joinOr(s.Listen, "nothing"))
+	printItem(w, "listen", joinOr(s.Listen, "nothing"))
 	fmt.Fprintf(w, "config   %s, read %s\n", orDefault(s.Config.File, "built-in defaults"), s.Config.Loaded.In(loc).Format("01-02 15:04:05 MST"))
 	fmt.Fprintf(w, "policy   %s\n", s.Config.Policy)
 	if s.Config.Error != "" {
@@ -114,7 +115,7 @@ func (s *status) print(w io.Writer, loc *time.Location, now time.Time) {
 		fmt.Fprintf(w, "DISK     %s\n", s.Disk.Error)
 	}
 	for _, t := range s.Warnings {
-		fmt.Fprintf(w, "WARNING  %s\n", t)
+		printItem(w, "WARNING", t)
 	}
 	fmt.Fprintf(w, "calls    %d in the catalogue, %d live\n", s.Calls, len(s.Live))
 	fmt.Fprintf(w, "\n%-16s %-22s %-14s %8s %7s %5s\n", "SRC", "ADDRESS", "LAST HEARD", "REQUESTS", "REFUSED", "LIVE")
@@ -138,6 +139,24 @@ func (s *status) print(w io.Writer, loc *time.Location, now time.Time) {
 			fmt.Fprintf(w, "%s  %s\n", e.At.In(loc).Format("01-02 15:04:05"), printable(e.Text))
 		}
 	}
+}
+
+// printItem prints a text under a word at its left, in lines of 80 columns.
+func printItem(w io.Writer, name, text string) {
+	indent := max(8, len(name))
+	width := 80 - indent - 1
+	line := ""
+	for word := range strings.FieldsSeq(printable(text)) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			fmt.Fprintf(w, "%-*s %s\n", indent, name, line)
+			name, line = "", ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	fmt.Fprintf(w, "%-*s %s\n", indent, name, line)
 }
 
 func gib(n uint64) string { return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30)) }
