@@ -1,6 +1,8 @@
 package media
 
 import (
+	"encoding/binary"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -47,6 +49,9 @@ func TestRF64(t *testing.T) {
 			if string(header[:4]) != tc.magic || string(header[8:12]) != "WAVE" {
 				t.Errorf("it begins %q", header[:12])
 			}
+			if tc.magic == "RF64" {
+				checkDS64(t, header, tc.frames)
+			}
 			wav, err := ReadWAV(f)
 			if err != nil {
 				t.Fatal(err)
@@ -59,5 +64,22 @@ func TestRF64(t *testing.T) {
 				t.Errorf("the last frame is %x, %v", last, err)
 			}
 		})
+	}
+}
+
+// checkDS64 checks the sizes of an RF64 header as the standard has them: 64 bits
+// wide in the first chunk, and all ones where RIFF has them.
+func checkDS64(t *testing.T, header []byte, frames int64) {
+	t.Helper()
+	le := binary.LittleEndian
+	if le.Uint32(header[4:]) != math.MaxUint32 || string(header[12:16]) != "ds64" || le.Uint32(header[16:]) != 28 {
+		t.Fatalf("it begins %x", header[:20])
+	}
+	riff, data, samples := le.Uint64(header[20:]), le.Uint64(header[28:]), le.Uint64(header[36:])
+	if want := uint64(len(header)) + uint64(2*frames) - 8; riff != want || data != uint64(2*frames) || samples != uint64(frames) {
+		t.Errorf("ds64 says %d, %d, %d; want %d, %d, %d", riff, data, samples, want, 2*frames, frames)
+	}
+	if end := header[len(header)-8:]; string(end[:4]) != "data" || le.Uint32(end[4:]) != math.MaxUint32 {
+		t.Errorf("the audio is announced as %q", end)
 	}
 }

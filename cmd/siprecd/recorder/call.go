@@ -200,6 +200,11 @@ func (c *Call) Offer(o *sip.Offer) Reply {
 	reply := Reply{}
 	if o.Media != nil || o.WantOffer {
 		if code, reason := c.negotiate(o); code != 0 {
+			if len(c.lines) == 0 {
+				// The row is to say whose call was refused.
+				c.metadata(o)
+				c.participants()
+			}
 			return Reply{Reject: code, Reason: reason}
 		}
 	}

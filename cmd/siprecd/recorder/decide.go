@@ -57,6 +57,9 @@ func (c *Call) expire(at time.Time) {
 	d := c.settings.Rules.Decide(c.facts())
 	c.undecided, c.provisional = false, true
 	c.adopt(at, d, true)
+	if len(c.lines) == 0 && d.Known {
+		return // refused: whose call it was is all there is to say
+	}
 	if c.deadline.IsZero() {
 		c.note("the session ended before a party was named: the default applies (%s, %s)", d.Mode, d.By)
 	} else {

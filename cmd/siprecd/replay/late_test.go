@@ -114,6 +114,26 @@ func TestRefusedByUs(t *testing.T) {
 	}
 }
 
+// TestRefusedCallHasItsParties: the row of a call that could not be recorded
+// says whose it was, and no default is told to have applied.
+func TestRefusedCallHasItsParties(t *testing.T) {
+	ordinary := strings.NewReplacer("+sip.src", "x", "siprec", "x", "RTP/AVP 0", "RTP/AVP 4")
+	f := newFilm(t, linkEthernet)
+	f.udp(alice, bob, []byte(ordinary.Replace(inviteRS("one"))))
+	f.udp(bob, alice, []byte(ordinary.Replace(okRS("one"))))
+	f.udp(alice, bob, []byte(byeRS("one")))
+	rows, _ := playPlan(t, planOf(t, f), f.buf.Bytes(), policy.Rule{Pattern: "2001", Mode: policy.Full, Origin: policy.Origin{File: "extensions.toml", Line: 2}})
+	if len(rows) != 1 || rows[0].State != store.NotRecorded {
+		t.Fatalf("%+v", rows)
+	}
+	if r := rows[0]; r.Extension != "2001" || r.Other != "0105550101" || len(r.Participants) != 2 || r.DecidedBy != "extensions.toml:2" {
+		t.Errorf("%+v", r)
+	}
+	if notes := strings.Join(rows[0].Notes, "\n"); strings.Contains(notes, "default") || !strings.Contains(notes, "488") {
+		t.Errorf("%q", notes)
+	}
+}
+
 // TestDeclaredStreams: RTP alone, from the command line to the row.
 func TestDeclaredStreams(t *testing.T) {
 	f := newFilm(t, linkNull)

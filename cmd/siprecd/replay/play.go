@@ -21,11 +21,9 @@ import (
 // of Plan.Forked and the declared ones.
 const Captured = "capture"
 
-// Limits of what waits in memory while a call is undecided, as the socket
-// buffer would limit it.
-const (
-	heldPackets = 20_000
-)
+// heldPackets limits what waits in memory while a call is undecided, as the
+// socket buffer would.
+const heldPackets = 20_000
 
 // flushEvery is the tick of the live receiver, on the capture's clock.
 const flushEvery = 100 * time.Millisecond

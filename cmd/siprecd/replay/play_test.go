@@ -235,6 +235,9 @@ func TestReplayOffKeepsNoAudio(t *testing.T) {
 			return err
 		}
 		files++
+		if ext := filepath.Ext(path); ext == ".tape" || ext == ".wav" || ext == ".flac" || ext == ".part" {
+			t.Errorf("%s is there", path)
+		}
 		b, err := os.ReadFile(path)
 		if err != nil {
 			return err
