@@ -172,10 +172,13 @@ func dial(dir string, local bool) (*client, error) {
 			},
 		}}}, nil
 	}
+	if errors.Is(err, os.ErrPermission) {
+		return nil, fmt.Errorf("%s belongs to another user: ask as that user, or with sudo", dir)
+	}
 	if !local {
 		return nil, fmt.Errorf("no siprecd runs on %s (start one: siprecd serve)", dir)
 	}
-	if _, err := os.Stat(dir); err != nil {
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("no data directory %s: nothing has been recorded there yet", dir)
 	}
 	st, err := store.Open(store.Options{Dir: dir})

@@ -83,6 +83,9 @@ func (g *Globals) place() (*config.Config, error) {
 	if c, _ := config.LoadFiles(path, ""); c != nil {
 		return g.withData(c), nil
 	}
+	if c, _ := config.Load(""); c != nil && g.Data != "" {
+		return g.withData(c), nil
+	}
 	return g.load()
 }
 

@@ -118,6 +118,6 @@ func (ReindexCmd) Run(g *Globals) error {
 	if err := json.NewDecoder(body).Decode(&n); err != nil {
 		return err
 	}
-	fmt.Fprintf(g.out(), "the catalogue was rebuilt: %d calls\n", n)
+	fmt.Fprintf(g.out(), "the catalogue was rebuilt: %s\n", plural(n, "call"))
 	return nil
 }
