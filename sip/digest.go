@@ -46,11 +46,13 @@ func (s *serverState) authentic(tx *serverTx, d *Digest) bool {
 			continue
 		}
 		given := digestParams(h.value[7:])
-		right := d.right(given, tx.req.Method)
+		source := s.account(tx.flow, given["username"])
+		right := source.Digest.right(given, tx.req.Method)
 		s.mu.Lock()
 		fresh := s.nonces.redeem(now, given["nonce"])
 		s.mu.Unlock()
 		if right && fresh {
+			tx.flow.source = source
 			return true
 		}
 	}
@@ -63,6 +65,17 @@ func (s *serverState) authentic(tx *serverTx, d *Digest) bool {
 	}
 	s.reply(tx, r)
 	return false
+}
+
+// account is the source that an INVITE's account names, of those its address may
+// be: several may share one.
+func (s *serverState) account(f *flow, user string) Source {
+	for _, src := range s.admit(f.remote.Addr()) {
+		if src.Digest != nil && src.Digest.User == user && len(src.CertSANs) == 0 {
+			return src
+		}
+	}
+	return f.source
 }
 
 func digestParams(s string) map[string]string {
