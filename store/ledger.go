@@ -1,0 +1,252 @@
+package store
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// The kinds of ledger entry. The word is part of the leaf: added to, never
+// renamed.
+const (
+	EventStarted       = "started"        // the daemon; version, configuration digest
+	EventStopped       = "stopped"        // the daemon, in order
+	EventCrashed       = "crashed"        // found at a start: the run before did not stop in order
+	EventConfigured    = "configured"     // configuration or extensions changed, with digests
+	EventSealed        = "sealed"         // a recording: hash, length, packets, gaps
+	EventNotRecorded   = "not-recorded"   // a call of which nothing was kept
+	EventHeard         = "heard"          // a recording was played
+	EventExported      = "exported"       // a copy left the store
+	EventHeld          = "held"           // retention stopped for a recording
+	EventReleased      = "released"       // a hold ended
+	EventDeleted       = "deleted"        // one recording ended: its header is destroyed
+	EventDayDestroyed  = "day-destroyed"  // the secret and all headers of a day are destroyed
+	EventUnlocked      = "unlocked"       // a custodian unlocked keys
+	EventLocked        = "locked"         // keys were locked again
+	EventCustodians    = "custodians"     // who may unlock changed
+	EventDisk          = "disk"           // a disk state: full, suspect, well again
+	EventRefused       = "refused"        // an access that was not allowed
+	EventClock         = "clock"          // the clock is in doubt, or again is not
+	EventRowsDestroyed = "rows-destroyed" // the readable rows of a month; subject 2026-11
+	EventBroken        = "broken"         // first leaf of a log that follows a damaged one
+)
+
+// Entry is one event as it is told to the Ledger.
+type Entry struct {
+	Kind    string
+	Subject string            // ULID of a recording, a date, or empty
+	Public  map[string]string // goes into the leaf: digests and counts, never a name or number
+	Row     any               // marshalled beside the leaf, which holds its salted digest only; nil: none
+}
+
+// Ledger is the append-only Merkle log (RFC 6962 hashes) of everything that
+// happens to recordings and to access. Its methods may be called from any
+// goroutine.
+type Ledger struct {
+	dir    string
+	sys    System
+	log    *slog.Logger
+	now    func() time.Time
+	signer note.Signer
+	vkey   string
+
+	mu     sync.Mutex // guards what follows, and the order of writes
+	leaves *os.File   // frames; the authority on what the log holds
+	index  *os.File   // where each leaf's frame begins; derived
+	hashes *os.File   // stored hashes of the tree; derived
+	rows   *os.File   // of month, or nil
+	month  string
+	size   int64 // leaves in the log
+	end    int64 // bytes of the leaves' file
+	last   time.Time
+	signed Checkpoint
+	broken error // a write that could not be undone; permanent
+}
+
+const (
+	leafFrame = 8       // length and CRC-32C before each leaf
+	leafMost  = 1 << 16 // bytes of a leaf
+)
+
+// Size returns the number of leaves.
+func (l *Ledger) Size() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.size
+}
+
+// Last returns the time of the newest leaf; zero when there is none.
+func (l *Ledger) Last() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
+// VerifierKey returns the key that checkpoints are verified with, in the form
+// of golang.org/x/mod/sumdb/note.
+func (l *Ledger) VerifierKey() string { return l.vkey }
+
+// Append adds an event and returns the number of its leaf, from 0. It is on
+// disk for good after the store's next sync, or after Checkpoint.
+func (l *Ledger) Append(e Entry) (seq int64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.append(e)
+}
+
+func (l *Ledger) append(e Entry) (seq int64, err error) {
+	if l.broken != nil {
+		return 0, l.broken
+	}
+	at := l.now().UTC()
+	if at.Before(l.last) {
+		// The log is in order even where the clock is not.
+		at = l.last
+	}
+	leaf := Leaf{Time: at, Kind: e.Kind, Subject: e.Subject, Public: e.Public}
+	if e.Row != nil {
+		if leaf.Row, err = l.putRow(at, e.Row); err != nil {
+			return 0, fmt.Errorf("ledger: row beside leaf %d: %w", l.size, err)
+		}
+	}
+	text, err := leaf.MarshalText()
+	if err != nil {
+		return 0, fmt.Errorf("ledger: %w", err)
+	}
+	if err := l.write(text); err != nil {
+		return 0, fmt.Errorf("ledger: leaf %d: %w", l.size, err)
+	}
+	l.last = at
+	return l.size - 1, nil
+}
+
+// write appends one leaf to all three files. When the disk refuses, what was
+// written of it is taken back, so that the next leaf finds the same place.
+func (l *Ledger) write(text []byte) error {
+	frame := make([]byte, leafFrame, leafFrame+len(text))
+	binary.LittleEndian.PutUint32(frame, uint32(len(text)))
+	binary.LittleEndian.PutUint32(frame[4:], crc32.Checksum(text, castagnoli))
+	frame = append(frame, text...)
+	nodes, err := tlog.StoredHashesForRecordHash(l.size, tlog.RecordHash(text), l.reader())
+	if err != nil {
+		return err
+	}
+	at := tlog.StoredHashIndex(0, l.size)
+	stored := make([]byte, 0, len(nodes)*tlog.HashSize)
+	for _, h := range nodes {
+		stored = append(stored, h[:]...)
+	}
+	if err := l.sys.writeAll(l.leaves, frame, l.end); err != nil {
+		return l.takeBack(err)
+	}
+	if err := l.sys.writeAll(l.index, binary.LittleEndian.AppendUint64(nil, uint64(l.end)), l.size*8); err != nil {
+		return l.takeBack(err)
+	}
+	if err := l.sys.writeAll(l.hashes, stored, at*tlog.HashSize); err != nil {
+		return l.takeBack(err)
+	}
+	l.size++
+	l.end += int64(len(frame))
+	return nil
+}
+
+// takeBack cuts the files to the last whole leaf.
+func (l *Ledger) takeBack(cause error) error {
+	err := errors.Join(
+		l.sys.Truncate(l.leaves, l.end),
+		l.sys.Truncate(l.index, l.size*8),
+		l.sys.Truncate(l.hashes, tlog.StoredHashCount(l.size)*tlog.HashSize),
+	)
+	if err != nil {
+		l.broken = fmt.Errorf("ledger cannot be written any more: %w", errors.Join(cause, err))
+	}
+	return cause
+}
+
+// reader reads stored hashes. The caller holds mu.
+func (l *Ledger) reader() tlog.HashReaderFunc {
+	return func(indexes []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(indexes))
+		for i, x := range indexes {
+			if _, err := l.hashes.ReadAt(out[i][:], x*tlog.HashSize); err != nil {
+				return nil, fmt.Errorf("hash %d: %w", x, err)
+			}
+		}
+		return out, nil
+	}
+}
+
+// savedRow is one line of a rows file.
+type savedRow struct {
+	Digest string          `json:"digest"` // HMAC-SHA256 of the row's bytes under the salt, hex; as in the leaf
+	Salt   string          `json:"salt"`   // hex
+	Row    json.RawMessage `json:"row"`
+}
+
+// putRow writes the readable row to the month's file and returns its salted
+// digest: without the salt nobody can try out numbers against a leaf, and when
+// the row is destroyed the leaf tells nothing.
+func (l *Ledger) putRow(at time.Time, row any) (digest string, err error) {
+	b, err := json.Marshal(row)
+	if err != nil {
+		return "", err
+	}
+	salt := make([]byte, 16)
+	rand.Read(salt)
+	saved := savedRow{Digest: saltedDigest(salt, b), Salt: hex.EncodeToString(salt), Row: b}
+	line, err := json.Marshal(saved)
+	if err != nil {
+		return "", err
+	}
+	if err := l.openRows(at.Format(rowsMonth)); err != nil {
+		return "", err
+	}
+	if _, err := l.sys.Write(l.rows, append(line, '\n')); err != nil {
+		// A torn line would swallow the next one.
+		_, _ = l.sys.Write(l.rows, []byte{'\n'})
+		return "", err
+	}
+	return saved.Digest, nil
+}
+
+func (l *Ledger) openRows(month string) error {
+	if l.rows != nil && l.month == month {
+		return nil
+	}
+	name := filepath.Join(l.dir, rowsDir, month+".jsonl")
+	f, err := l.sys.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, fileMode)
+	if err != nil {
+		return err
+	}
+	// What a crash tore off at the end must not take this line with it.
+	if info, err := f.Stat(); err == nil && info.Size() > 0 {
+		if _, err := l.sys.Write(f, []byte{'\n'}); err != nil {
+			return errors.Join(err, f.Close())
+		}
+	}
+	if l.rows != nil {
+		err = l.rows.Close()
+	}
+	l.rows, l.month = f, month
+	return err
+}
+
+func saltedDigest(salt, row []byte) string {
+	m := hmac.New(sha256.New, salt)
+	m.Write(row)
+	return hex.EncodeToString(m.Sum(nil))
+}

@@ -1,0 +1,138 @@
+package store
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Checkpoint is a signed statement of what the log held at a moment
+// (C2SP tlog-checkpoint: origin, size, root hash, and an extension line with
+// the time; a signed note).
+type Checkpoint struct {
+	Origin string
+	Size   int64
+	Root   tlog.Hash
+	Time   time.Time
+	Note   []byte // as signed
+}
+
+// Checkpoint makes what was appended durable, signs the tree and keeps the
+// note. Without news it returns the newest one again.
+func (l *Ledger) Checkpoint() (Checkpoint, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.signed.Note != nil && l.signed.Size == l.size {
+		return l.signed, nil
+	}
+	if l.broken != nil {
+		return Checkpoint{}, l.broken
+	}
+	if err := l.syncFiles(); err != nil {
+		return Checkpoint{}, fmt.Errorf("ledger: %w", err)
+	}
+	root, err := tlog.TreeHash(l.size, l.reader())
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("ledger: %w", err)
+	}
+	c := Checkpoint{Origin: l.signer.Name(), Size: l.size, Root: root, Time: l.now().UTC().Truncate(time.Second)}
+	if c.Note, err = note.Sign(&note.Note{Text: c.text()}, l.signer); err != nil {
+		return Checkpoint{}, fmt.Errorf("ledger: %w", err)
+	}
+	if err := l.keep(c); err != nil {
+		return Checkpoint{}, fmt.Errorf("ledger: checkpoint: %w", err)
+	}
+	l.signed = c
+	return c, nil
+}
+
+func (l *Ledger) syncFiles() error {
+	err := errors.Join(l.sys.Sync(l.leaves), l.sys.Sync(l.index), l.sys.Sync(l.hashes))
+	if l.rows != nil {
+		err = errors.Join(err, l.sys.Sync(l.rows))
+	}
+	return err
+}
+
+const timeLine = "time "
+
+// keep appends the checkpoint to all of them and makes it the newest.
+func (l *Ledger) keep(c Checkpoint) error {
+	all, err := l.sys.OpenFile(filepath.Join(l.dir, checkpointsFile), os.O_WRONLY|os.O_APPEND|os.O_CREATE, fileMode)
+	if err != nil {
+		return err
+	}
+	_, err = l.sys.Write(all, slices.Concat(c.Note, []byte{'\n'}))
+	if err := errors.Join(err, all.Close()); err != nil {
+		return err
+	}
+	return l.sys.replace(filepath.Join(l.dir, checkpointFile), c.Note)
+}
+
+func (c Checkpoint) text() string {
+	return fmt.Sprintf("%s\n%d\n%s\n%s%s\n", c.Origin, c.Size, base64.StdEncoding.EncodeToString(c.Root[:]), timeLine, c.Time.Format(time.RFC3339))
+}
+
+// ReadCheckpoint opens a signed checkpoint with a verifier key.
+func ReadCheckpoint(signed []byte, vkey string) (Checkpoint, error) {
+	v, err := note.NewVerifier(vkey)
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("verifier key: %w", err)
+	}
+	n, err := note.Open(signed, note.VerifierList(v))
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	lines := strings.Split(strings.TrimSuffix(n.Text, "\n"), "\n")
+	if len(lines) < 3 || lines[0] != v.Name() {
+		return Checkpoint{}, fmt.Errorf("checkpoint: its origin is %q, want %q", lines[0], v.Name())
+	}
+	c := Checkpoint{Origin: lines[0], Note: signed}
+	if c.Size, err = strconv.ParseInt(lines[1], 10, 64); err != nil || c.Size < 0 || strconv.FormatInt(c.Size, 10) != lines[1] {
+		return Checkpoint{}, fmt.Errorf("checkpoint: %q is not a tree size", lines[1])
+	}
+	if c.Root, err = tlog.ParseHash(lines[2]); err != nil {
+		return Checkpoint{}, fmt.Errorf("checkpoint: %w", err)
+	}
+	for _, line := range lines[3:] {
+		if at, ok := strings.CutPrefix(line, timeLine); ok {
+			c.Time, _ = time.Parse(time.RFC3339, at)
+		}
+	}
+	return c, nil
+}
+
+// ProveLeaf returns the inclusion proof of leaf seq in the tree of a
+// checkpoint (RFC 6962 section 2.1.1), and the leaf itself.
+func (l *Ledger) ProveLeaf(seq int64, c Checkpoint) (leaf []byte, proof tlog.RecordProof, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if seq < 0 || seq >= c.Size || c.Size > l.size {
+		return nil, nil, fmt.Errorf("ledger: leaf %d is not in a tree of %d", seq, c.Size)
+	}
+	if leaf, err = l.leaf(seq); err != nil {
+		return nil, nil, err
+	}
+	proof, err = tlog.ProveRecord(c.Size, seq, l.reader())
+	return leaf, proof, err
+}
+
+// ProveGrowth returns the proof that the tree of size old is the beginning of
+// the one of size now (RFC 6962 section 2.1.2).
+func (l *Ledger) ProveGrowth(old, now int64) (tlog.TreeProof, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if old < 1 || old > now || now > l.size {
+		return nil, fmt.Errorf("ledger: no growth from %d to %d in a log of %d", old, now, l.size)
+	}
+	return tlog.ProveTree(now, old, l.reader())
+}

@@ -1,0 +1,350 @@
+package store
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+const (
+	ledgerDir       = "ledger"
+	rowsDir         = "rows"
+	rowsMonth       = "2006-01" // a file of rows a month
+	leavesFile      = "leaves"
+	indexFile       = "index"
+	hashesFile      = "hashes"
+	checkpointFile  = "checkpoint"
+	checkpointsFile = "checkpoints"
+	signerFile      = "signer.key"
+	verifierFile    = "verifier.pub"
+)
+
+// errLog is why a log cannot be gone on with.
+var errLog = errors.New("the ledger is damaged")
+
+// OpenLedger opens the log in dir, making it when there is none. A torn tail is
+// cut off, derived files are mended. A log that is shorter than its newest
+// checkpoint, or another than it states, is renamed aside and a new one begun
+// whose first leaf says so: what was recorded cannot be changed, recording
+// itself must go on.
+func OpenLedger(dir string, sys System, log *slog.Logger, now func() time.Time) (*Ledger, error) {
+	l := &Ledger{dir: dir, sys: sys.orReal(), log: log, now: now}
+	err := l.open()
+	if err == nil {
+		return l, nil
+	}
+	if !errors.Is(err, errLog) {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	l.closeFiles()
+	last, _ := os.ReadFile(filepath.Join(dir, checkpointFile))
+	aside := dir + ".damaged-" + now().UTC().Format("20060102T150405.000")
+	if err := l.sys.Rename(dir, aside); err != nil {
+		return nil, fmt.Errorf("ledger: set aside: %w", err)
+	}
+	log.Error("the ledger does not hold what it once stated; a new one was begun, keep the old one for the auditor",
+		"side", "srs", "reason", err, "kept", filepath.Base(aside))
+	next := &Ledger{dir: dir, sys: l.sys, log: log, now: now}
+	if err := next.open(); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	_, err = next.Append(Entry{Kind: EventBroken, Public: map[string]string{
+		"reason": printable(err.Error()), "kept": filepath.Base(aside), "checkpoint": lastRoot(last),
+	}})
+	return next, err
+}
+
+// lastRoot is size and root of a checkpoint, as far as it can be read.
+func lastRoot(signed []byte) string {
+	lines := strings.Split(string(signed), "\n")
+	if len(lines) < 3 {
+		return "none"
+	}
+	return printable(lines[1] + " " + lines[2])
+}
+
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+	return s[:min(len(s), 500)]
+}
+
+func (l *Ledger) open() error {
+	if err := l.sys.makeDir(filepath.Join(l.dir, rowsDir)); err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name string
+		to   **os.File
+	}{{leavesFile, &l.leaves}, {indexFile, &l.index}, {hashesFile, &l.hashes}} {
+		file, err := l.sys.OpenFile(filepath.Join(l.dir, f.name), os.O_RDWR|os.O_CREATE, fileMode)
+		if err != nil {
+			return err
+		}
+		*f.to = file
+	}
+	if err := l.identify(); err != nil {
+		return err
+	}
+	if err := l.resume(); err != nil {
+		return err
+	}
+	if err := l.mendCheckpoints(); err != nil {
+		return err
+	}
+	if err := l.sys.syncDir(l.dir); err != nil {
+		return err
+	}
+	return l.compare()
+}
+
+// identify reads the signer's key, or makes one for a log that is empty.
+func (l *Ledger) identify() error {
+	name := filepath.Join(l.dir, signerFile)
+	skey, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		info, err := l.leaves.Stat()
+		if err != nil {
+			return err
+		}
+		if info.Size() > 0 {
+			return fmt.Errorf("%w: %s is missing", errLog, signerFile)
+		}
+		if skey, err = l.makeSigner(name); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	if l.signer, err = note.NewSigner(strings.TrimSpace(string(skey))); err != nil {
+		return fmt.Errorf("%w: %s: %w", errLog, signerFile, err)
+	}
+	vkey, err := os.ReadFile(filepath.Join(l.dir, verifierFile))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errLog, err)
+	}
+	l.vkey = strings.TrimSpace(string(vkey))
+	return nil
+}
+
+// makeSigner writes the public half first: a secret half alone would be a log
+// nobody can verify.
+func (l *Ledger) makeSigner(name string) ([]byte, error) {
+	id := make([]byte, 6)
+	rand.Read(id)
+	skey, vkey, err := note.GenerateKey(rand.Reader, "siprecd-"+hex.EncodeToString(id)+"/ledger")
+	if err != nil {
+		return nil, err
+	}
+	if err := l.sys.replace(filepath.Join(l.dir, verifierFile), []byte(vkey+"\n")); err != nil {
+		return nil, err
+	}
+	return []byte(skey), l.sys.replace(name, []byte(skey+"\n"))
+}
+
+// resume finds the end of the leaves and brings index and hashes to it.
+func (l *Ledger) resume() error {
+	if err := l.indexed(); err != nil {
+		return err
+	}
+	info, err := l.leaves.Stat()
+	if err != nil {
+		return err
+	}
+	for l.end < info.Size() {
+		text, err := l.frame(l.end)
+		if err != nil {
+			l.log.Warn("the ledger ends in the middle of a leaf, the rest is cut off", "leaf", l.size, "bytes", info.Size()-l.end)
+			break
+		}
+		if err := l.write(text); err != nil {
+			return err
+		}
+	}
+	if err := l.takeBack(nil); err != nil || l.broken != nil {
+		return errors.Join(err, l.broken)
+	}
+	if l.size == 0 {
+		return nil
+	}
+	text, err := l.leaf(l.size - 1)
+	if err != nil {
+		return err
+	}
+	var newest Leaf
+	if err := newest.UnmarshalText(text); err != nil {
+		return fmt.Errorf("%w: leaf %d: %w", errLog, l.size-1, err)
+	}
+	l.last = newest.Time
+	return nil
+}
+
+// indexed takes what index and hashes agree on, back to a leaf that is whole.
+func (l *Ledger) indexed() error {
+	index, err := l.index.Stat()
+	if err != nil {
+		return err
+	}
+	hashes, err := l.hashes.Stat()
+	if err != nil {
+		return err
+	}
+	n := index.Size() / 8
+	for n > 0 && tlog.StoredHashCount(n)*tlog.HashSize > hashes.Size() {
+		n--
+	}
+	for ; n > 0; n-- {
+		at, err := l.offset(n - 1)
+		if err != nil {
+			return err
+		}
+		text, err := l.frame(at)
+		if err != nil {
+			continue
+		}
+		l.size = n
+		h, err := l.reader()([]int64{tlog.StoredHashIndex(0, n-1)})
+		if err == nil && h[0] == tlog.RecordHash(text) {
+			l.end = at + leafFrame + int64(len(text))
+			return nil
+		}
+	}
+	l.size, l.end = 0, 0
+	return nil
+}
+
+func (l *Ledger) offset(seq int64) (int64, error) {
+	var b [8]byte
+	if _, err := l.index.ReadAt(b[:], seq*8); err != nil {
+		return 0, err
+	}
+	return int64(binary.LittleEndian.Uint64(b[:])), nil
+}
+
+func (l *Ledger) leaf(seq int64) ([]byte, error) {
+	at, err := l.offset(seq)
+	if err != nil {
+		return nil, err
+	}
+	return l.frame(at)
+}
+
+// frame reads the leaf whose frame begins at at.
+func (l *Ledger) frame(at int64) ([]byte, error) {
+	return readFrame(io.NewSectionReader(l.leaves, at, leafFrame+leafMost))
+}
+
+func readFrame(r io.Reader) ([]byte, error) {
+	var head [leafFrame]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, err
+	}
+	n := binary.LittleEndian.Uint32(head[:])
+	if n == 0 || n > leafMost {
+		return nil, fmt.Errorf("%w: a leaf of %d bytes", ErrDamaged, n)
+	}
+	text := make([]byte, n)
+	if _, err := io.ReadFull(r, text); err != nil {
+		return nil, err
+	}
+	if crc32.Checksum(text, castagnoli) != binary.LittleEndian.Uint32(head[4:]) {
+		return nil, fmt.Errorf("%w: a leaf's checksum is wrong", ErrDamaged)
+	}
+	return text, nil
+}
+
+// compare holds the log against its newest checkpoint.
+func (l *Ledger) compare() error {
+	signed, err := os.ReadFile(filepath.Join(l.dir, checkpointFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c, err := ReadCheckpoint(signed, l.vkey)
+	if err != nil {
+		return fmt.Errorf("%w: its checkpoint: %w", errLog, err)
+	}
+	if c.Size > l.size {
+		return fmt.Errorf("%w: it holds %d leaves, its checkpoint of before states %d", errLog, l.size, c.Size)
+	}
+	root, err := tlog.TreeHash(c.Size, l.reader())
+	if err != nil {
+		return fmt.Errorf("%w: %w", errLog, err)
+	}
+	if root != c.Root {
+		return fmt.Errorf("%w: its first %d leaves are not those that its checkpoint states", errLog, c.Size)
+	}
+	l.signed = c
+	return nil
+}
+
+// mendCheckpoints cuts off a note that a crash tore. Nobody was told of it.
+func (l *Ledger) mendCheckpoints() error {
+	name := filepath.Join(l.dir, checkpointsFile)
+	b, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	whole := bytes.LastIndex(b, []byte("\n\n")) + 2
+	for err == nil && whole >= 2 && !bytes.HasPrefix(lastLine(b[:whole-1]), []byte("—")) {
+		whole = bytes.LastIndex(b[:whole-2], []byte("\n\n")) + 2
+	}
+	if whole < 2 {
+		whole = 0
+	}
+	if err != nil || whole == len(b) {
+		return err
+	}
+	f, err := l.sys.OpenFile(name, os.O_WRONLY, fileMode)
+	if err != nil {
+		return err
+	}
+	return errors.Join(l.sys.Truncate(f, int64(whole)), f.Close())
+}
+
+// lastLine returns the last line of b, which ends with a newline.
+func lastLine(b []byte) []byte {
+	b = b[:len(b)-1]
+	return b[bytes.LastIndexByte(b, '\n')+1:]
+}
+
+// Close signs what is new and closes the files.
+func (l *Ledger) Close() error {
+	_, err := l.Checkpoint()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return errors.Join(err, l.closeFiles())
+}
+
+func (l *Ledger) closeFiles() error {
+	var err error
+	for _, f := range []*os.File{l.leaves, l.index, l.hashes, l.rows} {
+		if f != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}
+	if l.broken == nil {
+		l.broken = os.ErrClosed
+	}
+	return err
+}
