@@ -2,11 +2,10 @@ package store
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -54,7 +53,7 @@ func (s *Store) lockPath() string { return filepath.Join(s.dir, "lock") }
 // complete does the steps of a Seal that are missing.
 func (s *Store) complete(ctx context.Context, st Stored, taped bool) error {
 	row, err := st.row()
-	whole := err == nil && row.Bytes == max(st.Size, 0)
+	whole := err == nil && row.stored() == max(st.Size, 0)
 	if taped && !whole {
 		return s.discard(ctx, st)
 	}
@@ -127,10 +126,18 @@ func (s *Store) guess(ctx context.Context, st Stored) (*Row, error) {
 		row.State = NotRecorded
 		return row, nil
 	}
-	d := digest{sum: sha256.New()}
-	if err := s.adopt(ctx, st.Name, &d); err != nil {
+	d := newDigest(io.Discard)
+	if err := s.sum(ctx, st.Name, d); err != nil {
 		return nil, err
 	}
-	row.File, row.Bytes, row.SHA256 = st.Name, d.n, hex.EncodeToString(d.sum.Sum(nil))
+	row.File = st.Name
+	if row.Dies, err = s.Keys.DayOf(st.ID); err != nil {
+		return nil, err
+	}
+	if row.Dies == "" {
+		row.Bytes, row.SHA256 = d.n, d.hex()
+	} else {
+		row.SealedBytes, row.SealedSHA256 = d.n, d.hex()
+	}
 	return row, nil
 }

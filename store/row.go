@@ -44,10 +44,22 @@ type Row struct {
 	Ended     string            `json:"ended,omitempty"`    // side and reason, "src: bye"
 	File      string            `json:"file,omitempty"`     // path in the vault, relative to the data directory
 	Bytes     int64             `json:"bytes,omitempty"`
-	SHA256    string            `json:"sha256,omitempty"` // of the file, hex
+	SHA256    string            `json:"sha256,omitempty"` // of the file as it is heard and exported, hex
+	Dies      Day               `json:"dies,omitempty"`   // the date from whose first moment on nothing opens it
 	Format    string            `json:"format,omitempty"` // e.g. "wav pcmu 8000 Hz 2 ch"
 	Vendor    map[string]string `json:"vendor,omitempty"` // correlation ids and extension data
 	Decisions []Decision        `json:"decisions,omitempty"`
+
+	SealedBytes  int64  `json:"sealed_bytes,omitempty"`  // of the body in the vault; Bytes are those in clear
+	SealedSHA256 string `json:"sealed_sha256,omitempty"` // of the body in the vault, hex
+}
+
+// stored returns the size of the body in the vault.
+func (r *Row) stored() int64 {
+	if r.SealedBytes > 0 {
+		return r.SealedBytes
+	}
+	return r.Bytes
 }
 
 // MarshalJSON writes a list that is nil as an empty one: who reads the JSON

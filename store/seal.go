@@ -6,41 +6,36 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
 )
 
+// bodyExt is the extension of a sealed body: an age file without its header.
+const bodyExt = "body"
+
 // Seal writes a recording: body through write, then facts, then the row, and
-// removes the tape last. The rename of the body commits. It is idempotent by
-// row.ID: a body that is there already is read and adopted, write not called.
-// It fills row.File, row.Bytes and row.SHA256; the caller sets the rest, State
-// too. On an error the tape is still there and Seal may be called again. After
-// a failed sync it refuses, with ErrSuspect: nothing may be called complete.
+// removes the tape last. The body is sealed to the day row.Dies; its header is
+// durable before the rename of the body, which commits. It is idempotent by
+// row.ID: what is there already is written anew. It fills row.File and the
+// sizes and digests, in clear and sealed; the caller sets the rest, State too.
+// ext, "wav" or "flac", names a body that stays in clear. On an error the tape
+// is still there and Seal may be called again. After a failed sync it refuses,
+// with ErrSuspect: nothing may be called complete.
 func (s *Store) Seal(ctx context.Context, row *Row, ext string, write func(io.Writer) error) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
-	day, err := began(row.ID)
+	var err error
+	if s.clear {
+		err = s.commitClear(ctx, row, ext, write)
+	} else {
+		err = s.commitSealed(ctx, row, write)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("seal %s: %w", row.ID, err)
 	}
-	name, err := s.Blobs.Name(row.ID, ext, day)
-	if err != nil {
-		return err
-	}
-	d := digest{sum: sha256.New()}
-	switch err := s.adopt(ctx, name, &d); {
-	case errors.Is(err, ErrNotFound):
-		if name, err = s.commit(ctx, row.ID, ext, &d, write); err != nil {
-			return fmt.Errorf("seal %s: %w", row.ID, err)
-		}
-	case err != nil:
-		return fmt.Errorf("seal %s: adopt its body: %w", row.ID, err)
-	}
-	row.File, row.Bytes, row.SHA256 = name, d.n, hex.EncodeToString(d.sum.Sum(nil))
-	if err := s.record(ctx, name, row); err != nil {
+	if err := s.record(ctx, row.File, row); err != nil {
 		return fmt.Errorf("seal %s: %w", row.ID, err)
 	}
 	// A sync may have failed meanwhile, of this file or of another.
@@ -48,6 +43,78 @@ func (s *Store) Seal(ctx context.Context, row *Row, ext string, write func(io.Wr
 		return err
 	}
 	return s.RemoveTape(row.ID)
+}
+
+// commitClear writes the body as it is.
+func (s *Store) commitClear(ctx context.Context, row *Row, ext string, write func(io.Writer) error) error {
+	w, err := s.create(ctx, row.ID, ext)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	clear := newDigest(w)
+	if err := buffered(clear, write); err != nil {
+		return err
+	}
+	if row.File, err = w.Commit(); err != nil {
+		return err
+	}
+	row.Dies, row.SealedBytes, row.SealedSHA256 = "", 0, ""
+	row.Bytes, row.SHA256 = clear.n, clear.hex()
+	return nil
+}
+
+// commitSealed writes the body sealed to the day the recording dies on.
+func (s *Store) commitSealed(ctx context.Context, row *Row, write func(io.Writer) error) error {
+	to, err := s.Keys.Recipient(row.Dies)
+	if err != nil {
+		return err
+	}
+	w, err := s.create(ctx, row.ID, bodyExt)
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	sealed := newDigest(w)
+	body, err := sealTo(sealed, to)
+	if err != nil {
+		return err
+	}
+	clear := newDigest(body.w)
+	if err := buffered(clear, write); err != nil {
+		return err
+	}
+	if err := body.w.Close(); err != nil {
+		return err
+	}
+	if err := s.Keys.PutHeader(row.Dies, row.ID, body.header); err != nil {
+		return err
+	}
+	if row.File, err = w.Commit(); err != nil {
+		return err
+	}
+	row.Bytes, row.SHA256 = clear.n, clear.hex()
+	row.SealedBytes, row.SealedSHA256 = sealed.n, sealed.hex()
+	return nil
+}
+
+func (s *Store) create(ctx context.Context, id, ext string) (BlobWriter, error) {
+	day, err := began(id)
+	if err != nil {
+		return nil, err
+	}
+	return s.Blobs.Create(ctx, id, ext, day)
+}
+
+// buffered gives write a buffer in front of to.
+func buffered(to io.Writer, write func(io.Writer) error) error {
+	b := bufio.NewWriterSize(to, 64<<10)
+	if err := write(b); err != nil {
+		return err
+	}
+	// Says also what went wrong before, should write have swallowed it: half a
+	// file must not be committed.
+	return b.Flush()
 }
 
 // Record writes the facts and the row of a call: of one that has no body, so
@@ -83,38 +150,13 @@ func (s *Store) record(ctx context.Context, name string, row *Row) error {
 	return nil
 }
 
-// commit writes the body.
-func (s *Store) commit(ctx context.Context, id, ext string, d *digest, write func(io.Writer) error) (string, error) {
-	day, err := began(id)
-	if err != nil {
-		return "", err
-	}
-	w, err := s.Blobs.Create(ctx, id, ext, day)
-	if err != nil {
-		return "", err
-	}
-	defer w.Abort()
-	d.to = w
-	buffered := bufio.NewWriterSize(d, 64<<10)
-	if err := write(buffered); err != nil {
-		return "", err
-	}
-	// Says also what went wrong before, should write have swallowed it: half a
-	// file must not be committed.
-	if err := buffered.Flush(); err != nil {
-		return "", err
-	}
-	return w.Commit()
-}
-
-// adopt digests a committed body, or returns ErrNotFound.
-func (s *Store) adopt(ctx context.Context, name string, d *digest) error {
+// sum digests a committed body, or returns ErrNotFound.
+func (s *Store) sum(ctx context.Context, name string, d *digest) error {
 	body, err := s.Blobs.Open(ctx, name)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	d.to = io.Discard
 	_, err = io.Copy(d, body)
 	return err
 }
@@ -125,6 +167,10 @@ type digest struct {
 	sum hash.Hash
 	n   int64
 }
+
+func newDigest(to io.Writer) *digest { return &digest{to: to, sum: sha256.New()} }
+
+func (d *digest) hex() string { return hex.EncodeToString(d.sum.Sum(nil)) }
 
 func (d *digest) Write(p []byte) (int, error) {
 	n, err := d.to.Write(p)

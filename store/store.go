@@ -28,6 +28,7 @@ type Options struct {
 	SyncEvery time.Duration // 0: 1 s
 	Log       *slog.Logger  // nil: none
 	System    System        // zero fields: the real one
+	Clear     bool          // recordings are not sealed: a tester's files, which are to be heard
 
 	unsynced bool // the catalogue's writes, which do not go through System
 }
@@ -36,6 +37,10 @@ type Options struct {
 type Store struct {
 	Blobs   Blobs
 	Catalog Catalog
+	Keys    *Keys
+	Ledger  *Ledger
+
+	clear    bool
 
 	dir      string
 	log      *slog.Logger
@@ -62,7 +67,7 @@ func Open(o Options) (_ *Store, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{dir: o.Dir, log: o.Log, open: map[string]*Tape{}}
+	s := &Store{dir: o.Dir, log: o.Log, clear: o.Clear, open: map[string]*Tape{}}
 	s.unsynced = o.unsynced
 	s.sys = s.watched(o.System.orReal())
 	for _, dir := range []string{s.dir, s.tapeDir(), filepath.Join(s.dir, vaultDir)} {
@@ -82,6 +87,17 @@ func Open(o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s.Blobs = NewVault(s.dir, s.sys)
+	if s.Keys, err = OpenKeys(filepath.Join(s.dir, keysDir), s.sys); err != nil {
+		return nil, err
+	}
+	if s.Ledger, err = OpenLedger(filepath.Join(s.dir, ledgerDir), s.sys, s.log, time.Now); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.Ledger.Close()
+		}
+	}()
 	if err := s.openCatalogue(); err != nil {
 		return nil, err
 	}
@@ -98,7 +114,7 @@ func Open(o Options) (_ *Store, err error) {
 func (s *Store) Close() error {
 	var err error
 	s.closing.Do(func() {
-		err = errors.Join(s.sync.close(), s.Err(), s.bolt.Close())
+		err = errors.Join(s.sync.close(), s.Err(), s.Ledger.Close(), s.bolt.Close())
 		// The lock goes last: until then nobody else may open the catalogue.
 		err = errors.Join(err, s.lock.Close())
 	})

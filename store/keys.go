@@ -1,0 +1,215 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"filippo.io/age"
+)
+
+var (
+	// ErrLocked is returned for audio whose day's secret no custodian has
+	// unlocked.
+	ErrLocked = errors.New("keys are locked: a custodian unlocks them with `siprecd keys unlock`")
+	// ErrDead is returned for audio whose keys have been destroyed, and for a
+	// day that is over: nothing can be sealed to it or opened with it.
+	ErrDead = errors.New("the key of this recording has been destroyed")
+	// ErrWrongIdentity is returned by Unlock for an identity no secret is
+	// sealed to.
+	ErrWrongIdentity = errors.New("this identity is no custodian's")
+)
+
+// Day is the date from whose first moment a recording is dead, in the site's
+// time zone: 2006-01-02.
+type Day string
+
+var dayShape = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)
+
+// Valid reports whether d is a date.
+func (d Day) Valid() bool {
+	_, err := time.Parse(time.DateOnly, string(d))
+	return err == nil && dayShape.MatchString(string(d))
+}
+
+// Keys are the identities of the days on which recordings die. Whoever records
+// needs their public halves only; a secret half is sealed to each custodian and
+// opened in memory alone. Its methods may be called from any goroutine.
+//
+//	keys/custodians/<name>.pub             an age recipient
+//	keys/custodians/<name>.identity        its secret, of the first custodian only:
+//	                                       in clear until it is protected
+//	keys/days/<day>/recipient              public half, a hybrid age recipient
+//	keys/days/<day>/<name>.age             secret half, sealed to one custodian
+//	keys/days/<day>/destroyed              the day is over; nothing else is left
+//	keys/headers/<day>/<id>                the age header of a recording
+type Keys struct {
+	dir string
+	sys System
+
+	mu         sync.Mutex // guards the rest, and the files
+	recipients map[Day]age.Recipient
+	unlocked   []age.Identity       // custodians'
+	until      time.Time            // zero: for as long as the daemon runs
+	secrets    map[Day]age.Identity // opened; forgotten with unlocked
+}
+
+const (
+	keysDir        = "keys"
+	custodiansDir  = "custodians"
+	daysDir        = "days"
+	headersDir     = "headers"
+	recipientFile  = "recipient"
+	destroyedFile  = "destroyed"
+	identityExt    = ".identity"
+	pubExt         = ".pub"
+	sealedExt      = ".age"
+	firstCustodian = "first"
+)
+
+// OpenKeys opens the key directory, making it and a first custodian when there
+// is none.
+func OpenKeys(dir string, sys System) (*Keys, error) {
+	k := &Keys{dir: dir, sys: sys.orReal(), recipients: map[Day]age.Recipient{}, secrets: map[Day]age.Identity{}}
+	for _, sub := range []string{custodiansDir, daysDir, headersDir} {
+		if err := k.sys.makeDir(filepath.Join(dir, sub)); err != nil {
+			return nil, fmt.Errorf("keys: %w", err)
+		}
+	}
+	custodians, err := k.Custodians()
+	if err != nil {
+		return nil, err
+	}
+	if len(custodians) == 0 {
+		if err := k.makeFirst(); err != nil {
+			return nil, fmt.Errorf("keys: first custodian: %w", err)
+		}
+	}
+	return k, k.unlockUnprotected()
+}
+
+// Recipient returns what a recording that dies on d is sealed to, making the
+// day's identity when there is none: the secret half is sealed to every
+// custodian before the public half is there, and then forgotten.
+func (k *Keys) Recipient(d Day) (age.Recipient, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r := k.recipients[d]; r != nil {
+		return r, nil
+	}
+	if !d.Valid() {
+		return nil, fmt.Errorf("keys: %q is not a day", d)
+	}
+	if k.over(d) {
+		return nil, fmt.Errorf("keys of %s: %w", d, ErrDead)
+	}
+	b, err := os.ReadFile(k.day(d, recipientFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return k.makeDay(d)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	r, err := age.ParseHybridRecipient(strings.TrimSpace(string(b)))
+	if err != nil {
+		return nil, fmt.Errorf("keys: %s of %s: %w", recipientFile, d, err)
+	}
+	k.recipients[d] = r
+	return r, nil
+}
+
+func (k *Keys) makeDay(d Day) (age.Recipient, error) {
+	identity, err := age.GenerateHybridIdentity()
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	if err := k.sys.makeDir(k.day(d, "")); err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	custodians, err := k.Custodians()
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range custodians {
+		if err := k.sealSecret(d, c, identity); err != nil {
+			return nil, err
+		}
+	}
+	if err := k.sys.replace(k.day(d, recipientFile), []byte(identity.Recipient().String()+"\n")); err != nil {
+		return nil, fmt.Errorf("keys of %s: %w", d, err)
+	}
+	k.recipients[d] = identity.Recipient()
+	return identity.Recipient(), nil
+}
+
+// Secret returns the identity of a day: ErrLocked when no custodian has
+// unlocked it, ErrDead when it is destroyed.
+func (k *Keys) Secret(d Day) (age.Identity, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.expire(time.Now())
+	if id := k.secrets[d]; id != nil {
+		return id, nil
+	}
+	if k.over(d) {
+		return nil, fmt.Errorf("day %s: %w", d, ErrDead)
+	}
+	id, err := k.openSecret(d, k.unlocked)
+	if err != nil {
+		return nil, err
+	}
+	k.secrets[d] = id
+	return id, nil
+}
+
+// Ahead makes the identities of the days from first on, so that a midnight
+// finds them there.
+func (k *Keys) Ahead(ctx context.Context, first Day, days int) error {
+	at, err := time.Parse(time.DateOnly, string(first))
+	if err != nil {
+		return fmt.Errorf("keys: %w", err)
+	}
+	for i := range days {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if _, err := k.Recipient(Day(at.AddDate(0, 0, i).Format(time.DateOnly))); err != nil && !errors.Is(err, ErrDead) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Days returns the days that have an identity, oldest first.
+func (k *Keys) Days() ([]Day, error) {
+	entries, err := os.ReadDir(filepath.Join(k.dir, daysDir))
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	var days []Day
+	for _, e := range entries {
+		if d := Day(e.Name()); d.Valid() && !k.over(d) {
+			days = append(days, d)
+		}
+	}
+	slices.Sort(days)
+	return days, nil
+}
+
+func (k *Keys) day(d Day, name string) string {
+	return filepath.Join(k.dir, daysDir, string(d), name)
+}
+
+// over reports whether the day's keys have been destroyed.
+func (k *Keys) over(d Day) bool {
+	_, err := os.Lstat(k.day(d, destroyedFile))
+	return err == nil
+}

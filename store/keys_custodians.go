@@ -1,0 +1,289 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"filippo.io/age/plugin"
+)
+
+// Custodian is one who can unlock the days' secrets.
+type Custodian struct {
+	Name      string
+	Recipient string // in age's text form
+	Protected bool   // its identity does not lie in clear in the data directory
+}
+
+var custodianName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,40}$`)
+
+// Custodians returns all, in order of name.
+func (k *Keys) Custodians() ([]Custodian, error) {
+	files, err := filepath.Glob(filepath.Join(k.dir, custodiansDir, "*"+pubExt))
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	var all []Custodian
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			return nil, fmt.Errorf("keys: %w", err)
+		}
+		c := Custodian{Name: strings.TrimSuffix(filepath.Base(f), pubExt), Recipient: strings.TrimSpace(string(b)), Protected: true}
+		if b, err := os.ReadFile(k.identityFile(c.Name)); err == nil {
+			c.Protected = !bytes.Contains(b, []byte("AGE-SECRET-KEY-"))
+		}
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b Custodian) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+func (k *Keys) identityFile(name string) string {
+	return filepath.Join(k.dir, custodiansDir, name+identityExt)
+}
+
+// parseRecipient reads an age recipient: X25519, hybrid, or a plugin's.
+func parseRecipient(s string) (age.Recipient, error) {
+	rs, err := age.ParseRecipients(strings.NewReader(s))
+	if err == nil && len(rs) == 1 {
+		return rs[0], nil
+	}
+	if strings.HasPrefix(s, "age1") && strings.Count(s, "1") >= 2 {
+		return plugin.NewRecipient(s, plugin.NewTerminalUI(func(string, ...any) {}, func(string, ...any) {}))
+	}
+	return nil, fmt.Errorf("%.20s… is not an age recipient: it begins with age1", s)
+}
+
+// makeFirst makes a custodian whose identity lies beside the data, so that a
+// first start works; status says so until it is protected.
+func (k *Keys) makeFirst() error {
+	id, err := age.GenerateHybridIdentity()
+	if err != nil {
+		return err
+	}
+	text := "# The first custodian's identity. Whoever has this file and the data can hear every\n" +
+		"# recording: protect it with `siprecd keys protect`, or add a custodian and remove it.\n" + id.String() + "\n"
+	if err := k.sys.replace(k.identityFile(firstCustodian), []byte(text)); err != nil {
+		return err
+	}
+	return k.sys.replace(filepath.Join(k.dir, custodiansDir, firstCustodian+pubExt), []byte(id.Recipient().String()+"\n"))
+}
+
+// unlockUnprotected unlocks with the identities that lie in clear.
+func (k *Keys) unlockUnprotected() error {
+	custodians, err := k.Custodians()
+	if err != nil {
+		return err
+	}
+	for _, c := range custodians {
+		if c.Protected {
+			continue
+		}
+		b, err := os.ReadFile(k.identityFile(c.Name))
+		if err != nil {
+			return fmt.Errorf("keys: %w", err)
+		}
+		ids, err := age.ParseIdentities(bytes.NewReader(b))
+		if err != nil {
+			return fmt.Errorf("keys: %s: %w", k.identityFile(c.Name), err)
+		}
+		k.unlocked = append(k.unlocked, ids...)
+	}
+	return nil
+}
+
+// Unlock keeps a custodian's identities in memory, until until, or for as long
+// as the daemon runs when that is zero.
+func (k *Keys) Unlock(ids []age.Identity, until time.Time) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	days, err := k.Days()
+	if err != nil {
+		return err
+	}
+	for _, d := range slices.Backward(days) {
+		secret, err := k.openSecret(d, ids)
+		if errors.Is(err, ErrLocked) {
+			return ErrWrongIdentity
+		}
+		if err != nil {
+			return err
+		}
+		k.secrets[d] = secret
+		break
+	}
+	k.unlocked, k.until = slices.Concat(k.unlocked, ids), until
+	return nil
+}
+
+// Lock forgets every secret.
+func (k *Keys) Lock() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.lock()
+}
+
+func (k *Keys) lock() {
+	k.unlocked, k.until = nil, time.Time{}
+	clear(k.secrets)
+}
+
+// Unlocked reports whether secrets can be opened, and until when; zero: as
+// long as the daemon runs.
+func (k *Keys) Unlocked() (bool, time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.expire(time.Now())
+	return len(k.unlocked) > 0, k.until
+}
+
+func (k *Keys) expire(now time.Time) {
+	if !k.until.IsZero() && !now.Before(k.until) {
+		k.lock()
+	}
+}
+
+// sealSecret seals a day's secret to one custodian.
+func (k *Keys) sealSecret(d Day, c Custodian, secret *age.HybridIdentity) error {
+	to, err := parseRecipient(c.Recipient)
+	if err != nil {
+		return fmt.Errorf("keys: custodian %s: %w", c.Name, err)
+	}
+	var b bytes.Buffer
+	w, err := age.Encrypt(&b, to)
+	if err == nil {
+		_, err = io.WriteString(w, secret.String()+"\n")
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("keys: seal to custodian %s: %w", c.Name, err)
+	}
+	if err := k.sys.replace(k.day(d, c.Name+sealedExt), b.Bytes()); err != nil {
+		return fmt.Errorf("keys of %s: %w", d, err)
+	}
+	return nil
+}
+
+// openSecret tries the identities on every sealed copy of a day's secret.
+func (k *Keys) openSecret(d Day, ids []age.Identity) (*age.HybridIdentity, error) {
+	copies, err := filepath.Glob(k.day(d, "*"+sealedExt))
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	if len(copies) == 0 {
+		return nil, fmt.Errorf("keys of %s: %w", d, ErrDead)
+	}
+	if len(ids) == 0 {
+		return nil, ErrLocked
+	}
+	for _, name := range copies {
+		sealed, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("keys: %w", err)
+		}
+		r, err := age.Decrypt(bytes.NewReader(sealed), ids...)
+		if _, ok := errors.AsType[*age.NoIdentityMatchError](err); ok {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("keys: %s of %s: %w: %w", filepath.Base(name), d, ErrDamaged, err)
+		}
+		text, err := io.ReadAll(io.LimitReader(r, 1<<16))
+		if err != nil {
+			return nil, fmt.Errorf("keys: %s of %s: %w: %w", filepath.Base(name), d, ErrDamaged, err)
+		}
+		return age.ParseHybridIdentity(strings.TrimSpace(string(text)))
+	}
+	return nil, ErrLocked
+}
+
+// AddCustodian seals every day's secret to one more recipient. Keys must be
+// unlocked.
+func (k *Keys) AddCustodian(name, recipient string) error {
+	if !custodianName.MatchString(name) {
+		return fmt.Errorf("%q is not a custodian's name: a-z, 0-9, dot and dash", name)
+	}
+	c := Custodian{Name: name, Recipient: strings.TrimSpace(recipient)}
+	if _, err := parseRecipient(c.Recipient); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	pub := filepath.Join(k.dir, custodiansDir, name+pubExt)
+	if _, err := os.Stat(pub); err == nil {
+		return fmt.Errorf("custodian %s is there already", name)
+	}
+	// The public half comes first: a day that is made meanwhile is sealed to
+	// the new custodian too. Adding again after a crash completes the rest.
+	if err := k.reseal(c); err != nil {
+		return err
+	}
+	return k.sys.replace(pub, []byte(c.Recipient+"\n"))
+}
+
+// reseal seals all days to c.
+func (k *Keys) reseal(c Custodian) error {
+	k.expire(time.Now())
+	days, err := k.Days()
+	if err != nil {
+		return err
+	}
+	for _, d := range days {
+		secret, err := k.openSecret(d, k.unlocked)
+		if err != nil {
+			return fmt.Errorf("day %s: %w", d, err)
+		}
+		if err := k.sealSecret(d, c, secret); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RemoveCustodian takes the sealed copies of one custodian away. The last one
+// cannot be removed.
+func (k *Keys) RemoveCustodian(name string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	all, err := k.Custodians()
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(c Custodian) bool { return c.Name == name }) {
+		return fmt.Errorf("there is no custodian %q", name)
+	}
+	if len(all) == 1 {
+		return fmt.Errorf("%s is the only custodian: add another before, or nobody could ever hear a recording", name)
+	}
+	days, err := k.Days()
+	if err != nil {
+		return err
+	}
+	for _, d := range days {
+		if err := k.shred(k.day(d, name+sealedExt)); err != nil {
+			return fmt.Errorf("keys of %s: %w", d, err)
+		}
+	}
+	if err := k.shred(k.identityFile(name)); err != nil {
+		return fmt.Errorf("keys: %w", err)
+	}
+	if err := k.sys.removeIfThere(filepath.Join(k.dir, custodiansDir, name+pubExt)); err != nil {
+		return fmt.Errorf("keys: %w", err)
+	}
+	return k.sys.syncDir(filepath.Join(k.dir, custodiansDir))
+}

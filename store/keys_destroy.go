@@ -1,0 +1,169 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// shred overwrites a small file, makes that durable, and unlinks it; a missing
+// one is no error. On a file system that writes elsewhere (copy on write, flash)
+// the old bytes may survive: the disk itself must be encrypted against that.
+func (k *Keys) shred(name string) error {
+	f, err := k.sys.OpenFile(name, os.O_WRONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err == nil {
+		err = k.sys.writeAll(f, make([]byte, info.Size()), 0)
+	}
+	if err == nil {
+		err = k.sys.Sync(f)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := k.sys.removeIfThere(name); err != nil {
+		return err
+	}
+	return k.sys.syncDir(filepath.Dir(name))
+}
+
+// PutHeader makes a recording's age header durable. It must be before the body
+// is committed: a body without it is noise.
+func (k *Keys) PutHeader(d Day, id string, header []byte) error {
+	if _, err := began(id); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.over(d) {
+		return fmt.Errorf("day %s: %w", d, ErrDead)
+	}
+	if err := k.sys.makeDir(filepath.Join(k.dir, headersDir, string(d))); err != nil {
+		return err
+	}
+	return k.sys.replace(k.header(d, id), header)
+}
+
+// Header returns a recording's age header; ErrDead when it is destroyed.
+func (k *Keys) Header(d Day, id string) ([]byte, error) {
+	b, err := os.ReadFile(k.header(d, id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("recording %s: %w", id, ErrDead)
+	}
+	return b, err
+}
+
+func (k *Keys) header(d Day, id string) string {
+	return filepath.Join(k.dir, headersDir, string(d), id)
+}
+
+// DayOf returns the day on which a recording dies, by where its header lies;
+// empty when it has none.
+func (k *Keys) DayOf(id string) (Day, error) {
+	if _, err := began(id); err != nil {
+		return "", err
+	}
+	found, err := filepath.Glob(filepath.Join(k.dir, headersDir, "*", id))
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return Day(filepath.Base(filepath.Dir(found[0]))), nil
+}
+
+// DestroyHeader ends one recording: nothing opens it any more.
+func (k *Keys) DestroyHeader(d Day, id string) error {
+	if _, err := began(id); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := k.shred(k.header(d, id)); err != nil {
+		return fmt.Errorf("header of %s: %w", id, err)
+	}
+	return nil
+}
+
+// Headers returns the ids of the recordings that die on d and can still be
+// opened.
+func (k *Keys) Headers(d Day) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(k.dir, headersDir, string(d)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	var ids []string
+	for _, e := range entries {
+		if _, err := began(e.Name()); err == nil {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, nil
+}
+
+// DestroyDay destroys the headers of a day but for those held, and with the
+// last of them the day's secret. It may be called again after a crash, and
+// again when a hold ended. gone says that nothing of the day is left.
+func (k *Keys) DestroyDay(d Day, held []string) (destroyed []string, gone bool, err error) {
+	if !d.Valid() {
+		return nil, false, fmt.Errorf("keys: %q is not a day", d)
+	}
+	ids, err := k.Headers(d)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, id := range ids {
+		if slices.Contains(held, id) {
+			continue
+		}
+		if err := k.DestroyHeader(d, id); err != nil {
+			return destroyed, false, err
+		}
+		destroyed = append(destroyed, id)
+	}
+	if len(destroyed) < len(ids) {
+		return destroyed, false, nil
+	}
+	return destroyed, true, k.destroySecret(d)
+}
+
+// destroySecret marks the day as over before anything goes: nothing can be
+// sealed to it from then on, whatever happens in between.
+func (k *Keys) destroySecret(d Day) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.recipients, d)
+	delete(k.secrets, d)
+	if err := k.sys.makeDir(k.day(d, "")); err != nil {
+		return fmt.Errorf("keys of %s: %w", d, err)
+	}
+	if !k.over(d) {
+		if err := k.sys.replace(k.day(d, destroyedFile), []byte(time.Now().UTC().Format(time.RFC3339)+"\n")); err != nil {
+			return fmt.Errorf("keys of %s: %w", d, err)
+		}
+	}
+	entries, err := os.ReadDir(k.day(d, ""))
+	if err != nil {
+		return fmt.Errorf("keys of %s: %w", d, err)
+	}
+	for _, e := range entries {
+		if e.Name() == destroyedFile {
+			continue
+		}
+		if err := k.shred(k.day(d, e.Name())); err != nil {
+			return fmt.Errorf("keys of %s: %w", d, err)
+		}
+	}
+	return k.sys.removeIfThere(filepath.Join(k.dir, headersDir, string(d)))
+}

@@ -1,0 +1,94 @@
+package store
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"filippo.io/age"
+)
+
+// ReadIdentity reads a custodian's identity file: age identities in clear, or
+// such a file encrypted with a passphrase, which is then asked for.
+func ReadIdentity(r io.Reader, passphrase func() (string, error)) ([]age.Identity, error) {
+	in := bufio.NewReader(r)
+	if head, _ := in.Peek(len("age-encryption.org/")); string(head) != "age-encryption.org/" {
+		return age.ParseIdentities(in)
+	}
+	p, err := passphrase()
+	if err != nil {
+		return nil, err
+	}
+	id, err := age.NewScryptIdentity(p)
+	if err != nil {
+		return nil, err
+	}
+	clear, err := age.Decrypt(in, id)
+	if _, ok := errors.AsType[*age.NoIdentityMatchError](err); ok {
+		return nil, errors.New("wrong passphrase")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return age.ParseIdentities(clear)
+}
+
+// Identity opens the identity file of a custodian that lies in the data
+// directory.
+func (k *Keys) Identity(name string, passphrase func() (string, error)) ([]age.Identity, error) {
+	if !custodianName.MatchString(name) {
+		return nil, fmt.Errorf("there is no custodian %q", name)
+	}
+	f, err := os.Open(k.identityFile(name))
+	if err != nil {
+		return nil, fmt.Errorf("the identity of custodian %s does not lie here: give its file", name)
+	}
+	defer f.Close()
+	return ReadIdentity(f, passphrase)
+}
+
+// Protect encrypts the identity of a custodian that lies in the data directory
+// with a passphrase. Keys stay as they are, unlocked or not.
+func (k *Keys) Protect(name, passphrase string) error {
+	if strings.TrimSpace(passphrase) == "" {
+		return errors.New("an empty passphrase protects nothing")
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear, err := os.ReadFile(k.identityFile(name))
+	if err != nil {
+		return fmt.Errorf("the identity of custodian %s does not lie here", name)
+	}
+	if _, err := age.ParseIdentities(bytes.NewReader(clear)); err != nil {
+		return fmt.Errorf("the identity of custodian %s is protected already", name)
+	}
+	to, err := age.NewScryptRecipient(passphrase)
+	if err != nil {
+		return err
+	}
+	var sealed bytes.Buffer
+	w, err := age.Encrypt(&sealed, to)
+	if err == nil {
+		_, err = w.Write(clear)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return err
+	}
+	// The copy in clear is overwritten before the sealed one takes its name; a
+	// crash between leaves the sealed one beside it.
+	protected := k.identityFile(name) + ".protected"
+	if err := k.sys.replace(protected, sealed.Bytes()); err != nil {
+		return err
+	}
+	if err := k.shred(k.identityFile(name)); err != nil {
+		return err
+	}
+	return k.sys.Rename(protected, k.identityFile(name))
+}
