@@ -92,7 +92,7 @@ func writeBody(w io.Writer) error {
 
 // sealRow is a row ready for Seal.
 func sealRow(id string) *Row {
-	return &Row{ID: id, State: Sealed, Start: noon, Extension: "2001", Other: "0105550101"}
+	return &Row{ID: id, State: Sealed, Start: noon, Extension: "2001", Other: "0105550101", Dies: "2026-05-31"}
 }
 
 // filesOf lists the files under a directory, relative to it.
@@ -130,7 +130,7 @@ func checkWholeOrTaped(t testing.TB, s *Store, id string) (sealed bool) {
 	if row == nil || len(files) != 2 {
 		t.Fatalf("without a tape there are row %v and %q", row, files)
 	}
-	body, err := s.Blobs.Open(t.Context(), row.File)
+	body, err := s.OpenAudio(t.Context(), row)
 	check(t, err)
 	defer body.Close()
 	if b, err := io.ReadAll(body); err != nil || !bytes.Equal(b, sealedBody) || row.Bytes != int64(len(b)) {

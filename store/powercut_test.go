@@ -168,7 +168,7 @@ func (l *life) checkSealed(t *testing.T, s *Store, sealed bool, atLeast int) boo
 		t.Errorf("of the sealed recording's facts is left: %+v", row)
 		return false
 	}
-	body, err := s.Blobs.Open(t.Context(), row.File)
+	body, err := s.OpenAudio(t.Context(), row)
 	if err != nil {
 		t.Errorf("a row, but its body: %v", err)
 		return false

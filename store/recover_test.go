@@ -25,7 +25,7 @@ func TestRecoverMakesARowForABodyWithoutFacts(t *testing.T) {
 			check(t, s.Recover(t.Context()))
 			got, err := s.Catalog.Get(t.Context(), row.ID)
 			check(t, err)
-			if got.SHA256 != row.SHA256 || got.File != row.File || !got.Start.Equal(noon) || len(got.Notes) != 1 {
+			if got.SealedSHA256 != row.SealedSHA256 || got.SealedSHA256 == "" || got.Dies != row.Dies || got.File != row.File || !got.Start.Equal(noon) || len(got.Notes) != 1 {
 				t.Errorf("row %+v", got)
 			}
 		})

@@ -13,16 +13,16 @@ func TestSealAndFind(t *testing.T) {
 	s := openStore(t, dir, System{})
 	tape := newTape(t, s, false)
 	check(t, tape.Close())
-	row := &Row{ID: tape.id, State: Sealed, Start: noon, Extension: "2001", Participants: []Participant{}}
+	row := &Row{ID: tape.id, State: Sealed, Start: noon, Extension: "2001", Participants: []Participant{}, Dies: "2026-05-31"}
 	body := func(w io.Writer) error { _, err := io.WriteString(w, "RIFF"); return err }
 	check(t, s.Seal(t.Context(), row, "wav", body))
-	again := &Row{ID: tape.id, State: Sealed, Start: noon, Extension: "2001"}
-	check(t, s.Seal(t.Context(), again, "wav", func(io.Writer) error { t.Error("written twice"); return nil }))
-	if row.File != "vault/2026/03/01/"+row.ID+".wav" || row.Bytes != 4 || len(row.SHA256) != 64 {
+	again := &Row{ID: tape.id, State: Sealed, Start: noon, Extension: "2001", Dies: "2026-05-31"}
+	check(t, s.Seal(t.Context(), again, "wav", body))
+	if row.File != "vault/2026/03/01/"+row.ID+".body" || row.Bytes != 4 || len(row.SHA256) != 64 {
 		t.Errorf("row %+v", row)
 	}
 	if again.SHA256 != row.SHA256 {
-		t.Error("adopted with another sum")
+		t.Error("sealed again with another sum")
 	}
 	left, err := s.Leftovers()
 	check(t, err)
