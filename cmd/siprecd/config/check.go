@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -40,6 +41,7 @@ func (s *site) check(c *Config) {
 		s.error(codeSameKeys, s.value("keys.stop", c.Keys.Stop), c.Keys.Stop)
 	}
 	s.checkLimits(c)
+	s.checkRetention(c)
 	s.checkLog(c)
 }
 
@@ -263,6 +265,40 @@ func (s *site) checkLimits(c *Config) {
 		} else {
 			c.Limits.Grace = d
 		}
+	}
+}
+
+// longestRetention is more than any document asks for: ten years.
+const longestRetention = 3660
+
+func (s *site) checkRetention(c *Config) {
+	doc := s.doc.Retention
+	c.Retention = Retention{Days: policy.DefaultDays, RegulationRef: doc.RegulationRef, Extensions: make(map[string]int)}
+	usual := true
+	days := func(key string, n int64) int {
+		if n < 1 || n > longestRetention {
+			s.error(codeNumber, s.keys[key], key, 1, longestRetention)
+			return policy.DefaultDays
+		}
+		usual = usual && n == policy.DefaultDays
+		return int(n)
+	}
+	if doc.Days != nil {
+		c.Retention.Days = days("retention.days", *doc.Days)
+	}
+	var rules []policy.Rule
+	for _, pattern := range slices.Sorted(maps.Keys(doc.Extensions)) {
+		key := "retention.extensions." + pattern
+		c.Retention.Extensions[pattern] = days(key, doc.Extensions[pattern])
+		rules = append(rules, policy.Rule{Pattern: pattern, Mode: policy.Full, Origin: policy.Origin{File: siteFile, Line: s.keys[key].line}})
+	}
+	match, _, err := policy.New(policy.Site{CountryCode: c.Site.CountryCode}, rules)
+	if err != nil {
+		s.error(codeSyntax, s.keys["retention.extensions"], err.Error())
+	}
+	c.Retention.match = match
+	if !usual && strings.TrimSpace(doc.RegulationRef) == "" {
+		s.error(codeRegulation, s.keys["retention.days"], policy.DefaultDays)
 	}
 }
 

@@ -30,6 +30,8 @@ type Config struct {
 	Limits  Limits
 	Log     Log
 
+	Retention Retention
+
 	Default policy.Rule   // [default] of extensions.toml
 	Lines   []policy.Rule // [extensions], in order of the file
 	Rules   *policy.Rules // all of it, compiled
@@ -105,6 +107,26 @@ type Limits struct {
 type Log struct {
 	Level  slog.Level
 	Format string // "text", "json"
+}
+
+// Retention is how long recordings are kept: those of the longest matching
+// pattern as it says, all others Days.
+type Retention struct {
+	Days          int            // whole days after the day of the recording's end
+	RegulationRef string         // what allows another number than the regulation's
+	Extensions    map[string]int // by pattern of an extension
+
+	match *policy.Rules // the patterns, compiled
+}
+
+// DaysFor returns how many days a recording of an extension is kept.
+func (r Retention) DaysFor(extension string) int {
+	if r.match != nil {
+		if days, ok := r.Extensions[r.match.Match(extension).Pattern]; ok {
+			return days
+		}
+	}
+	return r.Days
 }
 
 // ErrNotFound is returned by Find for a file that was asked for by name.

@@ -130,6 +130,9 @@ var settings = []setting{
 	{"keys.stop", false, func(c *Config) string { return c.Keys.Stop }},
 	{"limits.max_calls", false, func(c *Config) string { return fmt.Sprint(c.Limits.MaxCalls) }},
 	{"limits.grace", false, func(c *Config) string { return c.Limits.Grace.String() }},
+	{"retention.days", false, func(c *Config) string { return fmt.Sprint(c.Retention.Days) }},
+	{"retention.regulation_ref", false, func(c *Config) string { return quoted(c.Retention.RegulationRef) }},
+	{"retention.extensions", false, func(c *Config) string { return fmt.Sprint(c.Retention.Extensions) }},
 	{"log.level", false, func(c *Config) string { return strings.ToLower(c.Log.Level.String()) }},
 	{"log.format", true, func(c *Config) string { return c.Log.Format }},
 }

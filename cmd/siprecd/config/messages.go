@@ -58,6 +58,7 @@ const (
 	codeOtherFile  Code = "SR-052"
 	codeFile       Code = "SR-053"
 	codeSecret     Code = "SR-054"
+	codeRegulation Code = "SR-055"
 	codePartial    Code = "SR-060"
 )
 
@@ -106,19 +107,20 @@ var messages = map[Code]message{
 	codePolicyHere: {"policy under [extensions] would be an extension of that name.", "For all other numbers write it under [default], above [extensions].", "[extensions] 아래의 policy는 그런 이름의 내선이 됩니다.", "나머지 번호의 정책은 [extensions] 위의 [default] 아래에 쓰십시오."},
 	codeTilde:      {"%[1]s: a range is written with a hyphen.", "Write %[2]s", "%[1]s: 범위는 붙임표로 씁니다.", "이렇게 쓰십시오: %[2]s"},
 
-	codeSyntax:    {"%[1]s.", "", "문법 오류: %[1]s.", ""},
-	codeType:      {"%[1]s must be %[2]s.", "", "%[1]s의 값은 다음이어야 합니다: %[2]s.", ""},
-	codeListen:    {"%[1]q is no address to listen on.", "udp:, tcp: or tls: with address and port: \"udp:0.0.0.0:5060\", \"tls:[::]:5061\"", "%[1]q은(는) 수신 주소가 아닙니다.", "udp:, tcp:, tls: 뒤에 주소와 포트: \"udp:0.0.0.0:5060\", \"tls:[::]:5061\""},
-	codeAddress:   {"%[1]q is no IP address or network.", "\"192.0.2.10\", \"192.0.2.0/24\", \"2001:db8::/64\"", "%[1]q은(는) IP 주소나 네트워크가 아닙니다.", "\"192.0.2.10\", \"192.0.2.0/24\", \"2001:db8::/64\""},
-	codePorts:     {"%[1]q is no range of ports.", "Two numbers from 1024 to 65535, at least 4 ports: \"40000-49999\"", "%[1]q은(는) 포트 범위가 아닙니다.", "1024~65535의 두 수, 포트 4개 이상: \"40000-49999\""},
-	codeZone:      {"%[1]q is no time zone.", "\"Asia/Seoul\", \"UTC\"", "%[1]q은(는) 시간대가 아닙니다.", "\"Asia/Seoul\", \"UTC\""},
-	codeNeeds:     {"%[1]s needs %[2]s.", "", "%[1]s에는 %[2]s 항목이 필요합니다.", ""},
-	codeTwice:     {"%[1]q is used twice.", "", "%[1]q이(가) 두 번 쓰였습니다.", ""},
-	codeChoice:    {"%[1]q is not one of the values of %[2]s.", "", "%[1]q은(는) %[2]s의 값이 아닙니다.", ""},
-	codeNumber:    {"%[1]s must be from %[2]d to %[3]d.", "", "%[1]s은(는) %[2]d~%[3]d이어야 합니다.", ""},
-	codeDuration:  {"%[1]q is no length of time.", "\"30s\", \"5m\"", "%[1]q은(는) 시간 길이가 아닙니다.", "\"30s\", \"5m\""},
-	codeCountry:   {"%[1]q is no country code.", "Digits only: \"82\"", "%[1]q은(는) 국가 번호가 아닙니다.", "숫자만: \"82\""},
-	codeOtherFile: {"[%[1]s] belongs in %[2]s.", "", "[%[1]s]은(는) %[2]s에 씁니다.", ""},
-	codeFile:      {"%[1]s cannot be read: %[2]v.", "Paths are relative to the folder of siprecd.toml.", "%[1]s을(를) 읽을 수 없습니다: %[2]v.", "경로는 siprecd.toml이 있는 폴더 기준입니다."},
-	codeSecret:    {"the file holds a password, and everybody on this machine may read it (mode %[1]v).", "chmod o-r %[2]s, or password_file", "암호가 든 파일을 이 컴퓨터의 누구나 읽을 수 있습니다(모드 %[1]v).", "chmod o-r %[2]s 또는 password_file"},
+	codeSyntax:     {"%[1]s.", "", "문법 오류: %[1]s.", ""},
+	codeType:       {"%[1]s must be %[2]s.", "", "%[1]s의 값은 다음이어야 합니다: %[2]s.", ""},
+	codeListen:     {"%[1]q is no address to listen on.", "udp:, tcp: or tls: with address and port: \"udp:0.0.0.0:5060\", \"tls:[::]:5061\"", "%[1]q은(는) 수신 주소가 아닙니다.", "udp:, tcp:, tls: 뒤에 주소와 포트: \"udp:0.0.0.0:5060\", \"tls:[::]:5061\""},
+	codeAddress:    {"%[1]q is no IP address or network.", "\"192.0.2.10\", \"192.0.2.0/24\", \"2001:db8::/64\"", "%[1]q은(는) IP 주소나 네트워크가 아닙니다.", "\"192.0.2.10\", \"192.0.2.0/24\", \"2001:db8::/64\""},
+	codePorts:      {"%[1]q is no range of ports.", "Two numbers from 1024 to 65535, at least 4 ports: \"40000-49999\"", "%[1]q은(는) 포트 범위가 아닙니다.", "1024~65535의 두 수, 포트 4개 이상: \"40000-49999\""},
+	codeZone:       {"%[1]q is no time zone.", "\"Asia/Seoul\", \"UTC\"", "%[1]q은(는) 시간대가 아닙니다.", "\"Asia/Seoul\", \"UTC\""},
+	codeNeeds:      {"%[1]s needs %[2]s.", "", "%[1]s에는 %[2]s 항목이 필요합니다.", ""},
+	codeTwice:      {"%[1]q is used twice.", "", "%[1]q이(가) 두 번 쓰였습니다.", ""},
+	codeChoice:     {"%[1]q is not one of the values of %[2]s.", "", "%[1]q은(는) %[2]s의 값이 아닙니다.", ""},
+	codeNumber:     {"%[1]s must be from %[2]d to %[3]d.", "", "%[1]s은(는) %[2]d~%[3]d이어야 합니다.", ""},
+	codeDuration:   {"%[1]q is no length of time.", "\"30s\", \"5m\"", "%[1]q은(는) 시간 길이가 아닙니다.", "\"30s\", \"5m\""},
+	codeCountry:    {"%[1]q is no country code.", "Digits only: \"82\"", "%[1]q은(는) 국가 번호가 아닙니다.", "숫자만: \"82\""},
+	codeOtherFile:  {"[%[1]s] belongs in %[2]s.", "", "[%[1]s]은(는) %[2]s에 씁니다.", ""},
+	codeFile:       {"%[1]s cannot be read: %[2]v.", "Paths are relative to the folder of siprecd.toml.", "%[1]s을(를) 읽을 수 없습니다: %[2]v.", "경로는 siprecd.toml이 있는 폴더 기준입니다."},
+	codeRegulation: {"[retention] keeps recordings otherwise than %[1]d days.", "Name what allows it: regulation_ref = \"…\"", "[retention]의 보관 기간이 %[1]d일과 다릅니다.", "근거를 쓰십시오: regulation_ref = \"…\""},
+	codeSecret:     {"the file holds a password, and everybody on this machine may read it (mode %[1]v).", "chmod o-r %[2]s, or password_file", "암호가 든 파일을 이 컴퓨터의 누구나 읽을 수 있습니다(모드 %[1]v).", "chmod o-r %[2]s 또는 password_file"},
 }

@@ -39,6 +39,11 @@ type document struct {
 		MaxCalls *int64  `toml:"max_calls"`
 		Grace    *string `toml:"grace"`
 	} `toml:"limits"`
+	Retention struct {
+		Days          *int64           `toml:"days"`
+		RegulationRef string           `toml:"regulation_ref"`
+		Extensions    map[string]int64 `toml:"extensions"`
+	} `toml:"retention"`
 	Log struct {
 		Level  *string `toml:"level"`
 		Format *string `toml:"format"`
