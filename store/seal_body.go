@@ -101,5 +101,16 @@ func (s *Store) OpenAudio(ctx context.Context, row *Row) (*Audio, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w: %w", row.ID, ErrDamaged, err), body.Close())
 	}
-	return &Audio{SectionReader: io.NewSectionReader(clear, 0, size), body: body}, nil
+	return &Audio{SectionReader: io.NewSectionReader(exact{clear}, 0, size), body: body}, nil
+}
+
+// exact reports the end only to who asked for more than there is.
+type exact struct{ io.ReaderAt }
+
+func (r exact) ReadAt(p []byte, off int64) (int, error) {
+	n, err := r.ReaderAt.ReadAt(p, off)
+	if n == len(p) && err == io.EOF {
+		err = nil
+	}
+	return n, err
 }

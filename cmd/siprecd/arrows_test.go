@@ -42,6 +42,8 @@ var guests = []struct{ module, folder, reason string }{
 	{"golang.org/x/sys", "store", "syncfs, flock"},
 	{"go.etcd.io/bbolt", "store", "the catalogue"},
 	{"github.com/oklog/ulid/v2", "store", "recording ids"},
+	{"filippo.io/age", "store", "sealing to the keys of days and custodians"},
+	{"golang.org/x/mod", "store", "the ledger's tree and its signed notes"},
 	{"github.com/gopacket/gopacket", "cmd/siprecd/replay", "capture files"},
 	{"github.com/pelletier/go-toml/v2", "cmd/siprecd/config", "TOML"},
 	{"golang.org/x/text", "cmd/siprecd/config", "CP949 comments explained"},

@@ -223,6 +223,7 @@ func (dc demoCall) judge(w io.Writer, d *daemon, row *store.Row) error {
 		return nil
 	}
 	fmt.Fprintf(w, "      %s, %.1f s, %s\n      %s\n", row.State, row.Duration, row.Format, filepath.Join(d.dir, row.File))
+	fmt.Fprintf(w, "      sealed until it dies on %s; to hear it: siprecd export %s --config %s\n", row.Dies, row.ID, filepath.Join(d.dir, "siprecd.toml"))
 	for _, s := range row.Segments {
 		fmt.Fprintf(w, "      recorded from %.2f s to %.2f s\n", s.Start, s.End)
 	}
@@ -243,7 +244,7 @@ func (dc demoCall) judge(w io.Writer, d *daemon, row *store.Row) error {
 // listen opens the file: ours left, the other side right, and before the key
 // nothing at all.
 func (dc demoCall) listen(d *daemon, row *store.Row) error {
-	body, err := d.store.Blobs.Open(context.Background(), row.File)
+	body, err := d.store.OpenAudio(context.Background(), row)
 	if err != nil {
 		return err
 	}

@@ -121,7 +121,7 @@ func (d *desk) export(w http.ResponseWriter, r *http.Request) error {
 	if row.File == "" {
 		return fmt.Errorf("%s has no audio: its state is %s (policy %s, %s)", row.ID, row.State, row.Policy, row.DecidedBy)
 	}
-	body, err := d.store.Blobs.Open(r.Context(), row.File)
+	body, err := d.store.OpenAudio(r.Context(), row)
 	if err != nil {
 		return err
 	}

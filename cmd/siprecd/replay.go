@@ -126,7 +126,7 @@ func (cmd *ReplayCmd) keys() error {
 // play records the capture into a data directory.
 func play(plan *replay.Plan, file io.Reader, dir string, settings *recorder.Settings, cfg *config.Config) (rows []store.Row, err error) {
 	log := slog.New(slog.DiscardHandler)
-	s, err := store.Open(store.Options{Dir: dir, Log: log})
+	s, err := store.Open(store.Options{Dir: dir, Log: log, Clear: true})
 	if err != nil {
 		return nil, err
 	}

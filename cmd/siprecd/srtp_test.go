@@ -191,7 +191,7 @@ func TestEncryptedCalls(t *testing.T) {
 
 func judgeEncrypted(t *testing.T, d *daemon, suite string, row *store.Row, r place.Result) {
 	t.Helper()
-	body, err := d.store.Blobs.Open(context.Background(), row.File)
+	body, err := d.store.OpenAudio(context.Background(), row)
 	if err != nil {
 		t.Errorf("%s: %v, %s %q", suite, err, row.State, row.Notes)
 		return

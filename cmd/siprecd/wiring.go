@@ -8,10 +8,13 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"siprecd/cmd/siprecd/config"
 	"siprecd/cmd/siprecd/recorder"
+	"siprecd/policy"
 	"siprecd/sip"
+	"siprecd/store"
 )
 
 // settingsOf is what the recorder needs of a configuration.
@@ -19,6 +22,9 @@ func settingsOf(cfg *config.Config) *recorder.Settings {
 	s := &recorder.Settings{
 		Rules: cfg.Rules, CountryCode: cfg.Site.CountryCode, Address: cfg.Media.Address,
 		Sources: make(map[string]recorder.Source),
+		Dies: func(extension string, end time.Time) store.Day {
+			return store.Day(policy.Dies(end, cfg.Retention.DaysFor(extension), cfg.Site.TimeZone))
+		},
 	}
 	for _, src := range cfg.Sources {
 		s.Sources[src.Name] = recorder.Source{

@@ -198,5 +198,12 @@ func (s *site) liveFor(seconds float64) store.Row {
 	return store.Row{}
 }
 
-// file returns the name of a recording as it is kept.
-func (s *site) file(r store.Row) string { return filepath.Join(s.dir, "data", r.File) }
+// file takes a recording out and returns where it lies.
+func (s *site) file(r store.Row) string {
+	s.t.Helper()
+	name := filepath.Join(s.dir, r.ID+".wav")
+	if _, err := os.Stat(name); err != nil {
+		s.siprecd("export", r.ID, "-o", name)
+	}
+	return name
+}

@@ -215,7 +215,7 @@ func (st *stage) onDisk(fill byte) bool {
 // file returns the payload of the sealed WAV as two channels.
 func (st *stage) channels(row *store.Row) (left, right []byte) {
 	st.t.Helper()
-	body, err := st.rec.Store.Blobs.Open(context.Background(), row.File)
+	body, err := st.rec.Store.OpenAudio(context.Background(), row)
 	if err != nil {
 		st.t.Fatal(err)
 	}

@@ -27,6 +27,17 @@ type Settings struct {
 	CountryCode string
 	Sources     map[string]Source // by the name in sip.Info.Source
 	Address     netip.Addr        // c= of answers; invalid: the address the SRC reached us at
+
+	// Dies tells on which day a recording of extension that ended at end is
+	// dead; nil: by the regulation, in UTC.
+	Dies func(extension string, end time.Time) store.Day
+}
+
+func (s *Settings) dies(row *store.Row) store.Day {
+	if s.Dies != nil {
+		return s.Dies(row.Extension, row.End)
+	}
+	return store.Day(policy.Dies(row.End, policy.DefaultDays, time.UTC))
 }
 
 // Source is what the loom needs to know of one SRC.

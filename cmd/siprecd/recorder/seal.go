@@ -37,6 +37,7 @@ func (r *Recorder) Seal(ctx context.Context, row *store.Row) error {
 	if err := r.Store.Err(); err != nil {
 		row.Notes = append(row.Notes, "the disk is suspect: "+err.Error())
 	}
+	row.Dies = r.Settings().dies(row)
 	row.State = store.Sealed
 	if rendering.Facts.Interrupted {
 		row.State = store.Interrupted
@@ -49,7 +50,7 @@ func (r *Recorder) Seal(ctx context.Context, row *store.Row) error {
 
 // withoutAudio ends a call of which nothing is kept.
 func (r *Recorder) withoutAudio(ctx context.Context, row *store.Row) error {
-	row.State = store.NotRecorded
+	row.State, row.Dies = store.NotRecorded, r.Settings().dies(row)
 	if err := r.Store.Record(ctx, row); err != nil {
 		return err
 	}

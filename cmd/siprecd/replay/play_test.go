@@ -36,7 +36,7 @@ func replayed(t *testing.T, file []byte, rules ...policy.Rule) (store.Row, strin
 func playPlan(t *testing.T, plan *Plan, file []byte, rules ...policy.Rule) ([]store.Row, string) {
 	t.Helper()
 	dir := t.TempDir()
-	s, err := store.Open(store.Options{Dir: dir})
+	s, err := store.Open(store.Options{Dir: dir, Clear: true})
 	if err != nil {
 		t.Fatal(err)
 	}
