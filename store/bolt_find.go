@@ -110,6 +110,8 @@ func (b *Bolt) plan(ctx context.Context, s *search) error {
 	switch {
 	case s.q.ID != "":
 		return b.collect(ctx, s, rowBucket, s.q.ID)
+	case s.q.Dies != "":
+		s.bucket, s.prefixes = diesBucket, [][]byte{textKey(clean(string(s.q.Dies)), "")}
 	case s.q.CS != "":
 		s.bucket, s.prefixes = sessionBucket, [][]byte{textKey(clean(s.q.CS), "")}
 	case number != "" && pattern == exactNumber:
@@ -275,6 +277,7 @@ func (q *Query) matches(r *Row) bool {
 	case !q.Since.IsZero() && r.Start.Before(q.Since),
 		!q.Until.IsZero() && !r.Start.Before(q.Until),
 		q.Extension != "" && r.Extension != q.Extension,
+		q.Dies != "" && r.Dies != q.Dies,
 		q.CS != "" && !slices.Contains(r.Sessions, q.CS),
 		q.ID != "" && !strings.HasPrefix(r.ID, q.ID),
 		len(q.States) > 0 && !slices.Contains(q.States, r.State):

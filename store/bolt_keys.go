@@ -20,6 +20,7 @@ const (
 	extensionBucket  = "by-extension"
 	sessionBucket    = "by-cs"
 	stateBucket      = "by-state"
+	diesBucket       = "by-dies"
 	idSize           = 26
 	startSize        = 8
 	pointSize        = startSize + idSize
@@ -27,12 +28,12 @@ const (
 	bulkRows         = 1000
 	pageRows         = 128
 	textMax          = 512
-	catalogueVersion = 1
+	catalogueVersion = 2
 )
 
 // indexBuckets are all that indexKeys fills.
 func indexBuckets() []string {
-	return []string{timeBucket, numberBucket, reversedBucket, extensionBucket, sessionBucket, stateBucket}
+	return []string{timeBucket, numberBucket, reversedBucket, extensionBucket, sessionBucket, stateBucket, diesBucket}
 }
 
 // point is a place in time order: start and id. All indexes end in one.
@@ -86,6 +87,11 @@ func indexKeys(r *Row, do func(bucket string, key []byte) error) error {
 	}
 	if err := do(stateBucket, textKey(clean(string(r.State)), p)); err != nil {
 		return err
+	}
+	if r.Dies != "" {
+		if err := do(diesBucket, textKey(clean(string(r.Dies)), p)); err != nil {
+			return err
+		}
 	}
 	if r.Extension != "" {
 		if err := do(extensionBucket, textKey(clean(r.Extension), p)); err != nil {

@@ -11,7 +11,7 @@ import (
 // migrations bring a catalogue from the version of their place in the list to
 // the next one. A step that was ever released is never changed.
 func migrations() []func(root *bbolt.Bucket) error {
-	return []func(root *bbolt.Bucket) error{addIndexes}
+	return []func(root *bbolt.Bucket) error{addIndexes, addIndexes}
 }
 
 // upToDate makes an empty catalogue, or brings an older one up to date, in one
@@ -57,7 +57,8 @@ func versionOf(root *bbolt.Bucket) (uint64, error) {
 	return at, nil
 }
 
-// addIndexes takes version 0, rows only, to version 1.
+// addIndexes takes version 0, rows only, to version 1; and version 1, which did
+// not have by-dies, to version 2.
 func addIndexes(root *bbolt.Bucket) error {
 	for _, name := range indexBuckets() {
 		if _, err := root.CreateBucketIfNotExists([]byte(name)); err != nil {

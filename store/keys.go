@@ -50,6 +50,7 @@ func (d Day) Valid() bool {
 //	keys/days/<day>/recipient              public half, a hybrid age recipient
 //	keys/days/<day>/<name>.age             secret half, sealed to one custodian
 //	keys/days/<day>/destroyed              the day is over; nothing else is left
+//	keys/days/<day>/finished               neither of its bodies and rows
 //	keys/headers/<day>/<id>                the age header of a recording
 type Keys struct {
 	dir string
@@ -69,6 +70,7 @@ const (
 	headersDir     = "headers"
 	recipientFile  = "recipient"
 	destroyedFile  = "destroyed"
+	finishedFile   = "finished"
 	identityExt    = ".identity"
 	pubExt         = ".pub"
 	sealedExt      = ".age"

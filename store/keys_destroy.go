@@ -158,7 +158,7 @@ func (k *Keys) destroySecret(d Day) error {
 		return fmt.Errorf("keys of %s: %w", d, err)
 	}
 	for _, e := range entries {
-		if e.Name() == destroyedFile {
+		if e.Name() == destroyedFile || e.Name() == finishedFile {
 			continue
 		}
 		if err := k.shred(k.day(d, e.Name())); err != nil {
@@ -166,4 +166,28 @@ func (k *Keys) destroySecret(d Day) error {
 		}
 	}
 	return k.sys.removeIfThere(filepath.Join(k.dir, headersDir, string(d)))
+}
+
+// finish notes that nothing of a destroyed day is left to be done.
+func (k *Keys) finish(d Day) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.sys.replace(k.day(d, finishedFile), nil)
+}
+
+// unfinished returns the days whose keys are destroyed, and whose bodies and
+// rows may still be there.
+func (k *Keys) unfinished() ([]Day, error) {
+	marks, err := filepath.Glob(k.day("*", destroyedFile))
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	var days []Day
+	for _, m := range marks {
+		d := Day(filepath.Base(filepath.Dir(m)))
+		if _, err := os.Lstat(k.day(d, finishedFile)); errors.Is(err, fs.ErrNotExist) {
+			days = append(days, d)
+		}
+	}
+	return days, nil
 }

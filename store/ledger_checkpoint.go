@@ -92,6 +92,12 @@ func ReadCheckpoint(signed []byte, vkey string) (Checkpoint, error) {
 	if err != nil {
 		return Checkpoint{}, err
 	}
+	for _, sig := range n.Sigs {
+		// One signature has one spelling.
+		if _, err := base64.StdEncoding.Strict().DecodeString(sig.Base64); err != nil {
+			return Checkpoint{}, fmt.Errorf("checkpoint: signature: %w", err)
+		}
+	}
 	lines := strings.Split(strings.TrimSuffix(n.Text, "\n"), "\n")
 	if len(lines) < 3 || lines[0] != v.Name() {
 		return Checkpoint{}, fmt.Errorf("checkpoint: its origin is %q, want %q", lines[0], v.Name())

@@ -50,6 +50,8 @@ type Row struct {
 	Vendor    map[string]string `json:"vendor,omitempty"` // correlation ids and extension data
 	Decisions []Decision        `json:"decisions,omitempty"`
 
+	Hold *Hold `json:"hold,omitempty"` // what keeps it past its day
+
 	SealedBytes  int64  `json:"sealed_bytes,omitempty"`  // of the body in the vault; Bytes are those in clear
 	SealedSHA256 string `json:"sealed_sha256,omitempty"` // of the body in the vault, hex
 }
@@ -86,6 +88,16 @@ func orEmpty[T any](list *[]T) {
 	if *list == nil {
 		*list = []T{}
 	}
+}
+
+// Hold keeps one recording past the day it dies on: for a dispute, by order of
+// a court.
+type Hold struct {
+	Reason   string    `json:"reason"`
+	Document string    `json:"document"` // number of the document that orders it
+	By       string    `json:"by"`
+	Since    time.Time `json:"since"`
+	Until    Day       `json:"until"` // the hold ends by itself with the first moment of this day
 }
 
 // Participant is one party, when it was there (RFC 3339; zero Left: to the end).

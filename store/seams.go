@@ -96,6 +96,7 @@ type Query struct {
 	Number       string    // any party's: exact "01055501", prefix "0105*", suffix "*2345"
 	Extension    string    // exact
 	CS           string    // session_id of a CS
+	Dies         Day       // exact
 	ID           string    // exact, or a prefix of at least 4 characters
 	States       []State
 	Limit        int    // 0: all

@@ -40,7 +40,7 @@ type Store struct {
 	Keys    *Keys
 	Ledger  *Ledger
 
-	clear    bool
+	clear bool
 
 	dir      string
 	log      *slog.Logger

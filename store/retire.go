@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Retire ends one recording before its day: its header is destroyed first, so
+// that nothing opens it any more whatever fails later; then body and facts go,
+// and the row is reduced to what may be kept.
+func (s *Store) Retire(ctx context.Context, row *Row) error {
+	if row.Dies != "" {
+		if err := s.Keys.DestroyHeader(row.Dies, row.ID); err != nil {
+			return fmt.Errorf("end %s: %w", row.ID, err)
+		}
+	}
+	if err := s.reduce(ctx, row); err != nil {
+		return fmt.Errorf("end %s: %w", row.ID, err)
+	}
+	return nil
+}
+
+// reduce removes what lies in the vault of a recording that nothing opens any
+// more, and leaves of its row what names nobody.
+func (s *Store) reduce(ctx context.Context, row *Row) error {
+	name := row.File
+	if name == "" {
+		day, err := began(row.ID)
+		if err != nil {
+			return err
+		}
+		if name, err = s.Blobs.Name(row.ID, "", day); err != nil {
+			return err
+		}
+	}
+	if err := s.Blobs.Remove(ctx, name); err != nil {
+		return err
+	}
+	rest := row.reduced()
+	if err := s.Catalog.Put(ctx, rest); err != nil {
+		return err
+	}
+	*row = *rest
+	return nil
+}
+
+// reduced is what may be kept of a row for good: times, digests and states, no
+// number, no name, nothing the call was about.
+func (r *Row) reduced() *Row {
+	return &Row{
+		ID: r.ID, State: Deleted, Start: r.Start, End: r.End, Duration: r.Duration,
+		Direction: "unknown", Policy: r.Policy, Dies: r.Dies, Format: r.Format,
+		Bytes: r.Bytes, SHA256: r.SHA256, SealedBytes: r.SealedBytes, SealedSHA256: r.SealedSHA256,
+	}
+}
+
+// Deaths is what the death of a day did.
+type Deaths struct {
+	Day     Day
+	Retired []string // recordings that nothing opens any more, and rows reduced with them
+	Held    []string // that a hold keeps
+	Gone    bool     // the day's secret is destroyed: nothing of the day is left
+}
+
+// RetireDay lets a day die: all headers but the held ones, with the last of
+// them the secret, then bodies and rows. It may be called again after a crash,
+// and when a hold has ended.
+func (s *Store) RetireDay(ctx context.Context, d Day, today Day) (Deaths, error) {
+	out := Deaths{Day: d}
+	var rows []*Row
+	for row, err := range s.Catalog.Find(ctx, Query{Dies: d}) {
+		if err != nil {
+			return out, fmt.Errorf("day %s: %w", d, err)
+		}
+		if row.Hold != nil && today < row.Hold.Until {
+			out.Held = append(out.Held, row.ID)
+			continue
+		}
+		if row.State == Live || row.State == Ending {
+			return out, fmt.Errorf("day %s: recording %s is not sealed yet", d, row.ID)
+		}
+		if row.State != Deleted {
+			rows = append(rows, row)
+		}
+	}
+	var err error
+	if _, out.Gone, err = s.Keys.DestroyDay(d, out.Held); err != nil {
+		return out, err
+	}
+	var errs []error
+	for _, row := range rows {
+		if err := s.reduce(ctx, row); err != nil {
+			errs = append(errs, fmt.Errorf("recording %s: %w", row.ID, err))
+			continue
+		}
+		out.Retired = append(out.Retired, row.ID)
+	}
+	slices.Sort(out.Retired)
+	if err := errors.Join(errs...); err != nil || !out.Gone {
+		return out, err
+	}
+	return out, s.Keys.finish(d)
+}
+
+// DueDays returns the days up to today that have keys left, or whose end a crash
+// interrupted, oldest first.
+func (s *Store) DueDays(today Day) ([]Day, error) {
+	days, err := s.Keys.Days()
+	if err != nil {
+		return nil, err
+	}
+	unfinished, err := s.Keys.unfinished()
+	if err != nil {
+		return nil, err
+	}
+	days = slices.DeleteFunc(append(days, unfinished...), func(d Day) bool { return d > today })
+	slices.Sort(days)
+	return days, nil
+}
