@@ -64,6 +64,9 @@ type Ledger struct {
 	signer note.Signer
 	vkey   string
 
+	stop chan struct{} // closed by Close; nil when nothing signs by itself
+	done chan struct{}
+
 	mu     sync.Mutex // guards what follows, and the order of writes
 	leaves *os.File   // frames; the authority on what the log holds
 	index  *os.File   // where each leaf's frame begins; derived
@@ -99,6 +102,29 @@ func (l *Ledger) Last() time.Time {
 // VerifierKey returns the key that checkpoints are verified with, in the form
 // of golang.org/x/mod/sumdb/note.
 func (l *Ledger) VerifierKey() string { return l.vkey }
+
+// signPeriod is how often the tree is signed when there is news.
+const signPeriod = 10 * time.Second
+
+// signEvery starts the goroutine that signs the tree; Close waits for it.
+func (l *Ledger) signEvery(period time.Duration) {
+	l.stop, l.done = make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(l.done)
+		tick := time.NewTicker(period)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+			case <-l.stop:
+				return
+			}
+			if _, err := l.Checkpoint(); err != nil {
+				l.log.Error("the ledger is not signed", "side", "srs", "reason", err)
+			}
+		}
+	}()
+}
 
 // Append adds an event and returns the number of its leaf, from 0. It is on
 // disk for good after the store's next sync, or after Checkpoint.

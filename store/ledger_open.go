@@ -330,6 +330,10 @@ func lastLine(b []byte) []byte {
 
 // Close signs what is new and closes the files.
 func (l *Ledger) Close() error {
+	if l.stop != nil {
+		close(l.stop)
+		<-l.done
+	}
 	_, err := l.Checkpoint()
 	l.mu.Lock()
 	defer l.mu.Unlock()

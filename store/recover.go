@@ -131,8 +131,10 @@ func (s *Store) guess(ctx context.Context, st Stored) (*Row, error) {
 		return nil, err
 	}
 	row.File = st.Name
-	if row.Dies, err = s.Keys.DayOf(st.ID); err != nil {
-		return nil, err
+	if s.Keys != nil {
+		if row.Dies, err = s.Keys.DayOf(st.ID); err != nil {
+			return nil, err
+		}
 	}
 	if row.Dies == "" {
 		row.Bytes, row.SHA256 = d.n, d.hex()

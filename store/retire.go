@@ -5,17 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 )
 
 // Retire ends one recording before its day: its header is destroyed first, so
 // that nothing opens it any more whatever fails later; then body and facts go,
-// and the row is reduced to what may be kept.
-func (s *Store) Retire(ctx context.Context, row *Row) error {
+// and the row is reduced to what may be kept. why is kept in the ledger for good
+// and names nobody.
+func (s *Store) Retire(ctx context.Context, row *Row, why string) error {
 	if row.Dies != "" {
 		if err := s.Keys.DestroyHeader(row.Dies, row.ID); err != nil {
 			return fmt.Errorf("end %s: %w", row.ID, err)
 		}
 	}
+	s.Tell(Entry{Kind: EventDeleted, Subject: row.ID, Public: map[string]string{"dies": string(row.Dies), "why": printable(why)}})
 	if err := s.reduce(ctx, row); err != nil {
 		return fmt.Errorf("end %s: %w", row.ID, err)
 	}
@@ -56,6 +59,9 @@ func (r *Row) reduced() *Row {
 	}
 }
 
+// ids is a readable row of the ledger.
+type ids []string
+
 // Deaths is what the death of a day did.
 type Deaths struct {
 	Day     Day
@@ -86,8 +92,14 @@ func (s *Store) RetireDay(ctx context.Context, d Day, today Day) (Deaths, error)
 		}
 	}
 	var err error
-	if _, out.Gone, err = s.Keys.DestroyDay(d, out.Held); err != nil {
+	var destroyed []string
+	if destroyed, out.Gone, err = s.Keys.DestroyDay(d, out.Held); err != nil {
 		return out, err
+	}
+	if len(destroyed) > 0 || out.Gone {
+		s.Tell(Entry{Kind: EventDayDestroyed, Subject: string(d), Row: ids(destroyed), Public: map[string]string{
+			"headers": strconv.Itoa(len(destroyed)), "held": strconv.Itoa(len(out.Held)), "secret-destroyed": strconv.FormatBool(out.Gone),
+		}})
 	}
 	var errs []error
 	for _, row := range rows {

@@ -64,7 +64,7 @@ func TestADayDies(t *testing.T) {
 	if days, err := s.DueDays("2027-02-22"); err != nil || len(days) != 0 {
 		t.Errorf("still due: %v %v", days, err)
 	}
-	check(t, s.Retire(t.Context(), later))
+	check(t, s.Retire(t.Context(), later, "consent refused"))
 	if _, err := s.OpenAudio(t.Context(), later); err == nil {
 		t.Error("a recording that was ended early opens")
 	}

@@ -52,6 +52,8 @@ type Row struct {
 
 	Hold *Hold `json:"hold,omitempty"` // what keeps it past its day
 
+	Leaf int64 `json:"leaf,omitempty"` // number of the ledger's leaf that says it was sealed, from 1; 0: none
+
 	SealedBytes  int64  `json:"sealed_bytes,omitempty"`  // of the body in the vault; Bytes are those in clear
 	SealedSHA256 string `json:"sealed_sha256,omitempty"` // of the body in the vault, hex
 }

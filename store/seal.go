@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"strconv"
+	"time"
 )
 
 // bodyExt is the extension of a sealed body: an age file without its header.
@@ -35,6 +37,7 @@ func (s *Store) Seal(ctx context.Context, row *Row, ext string, write func(io.Wr
 	if err != nil {
 		return fmt.Errorf("seal %s: %w", row.ID, err)
 	}
+	row.Leaf = s.Tell(sealedEntry(row)) + 1
 	if err := s.record(ctx, row.File, row); err != nil {
 		return fmt.Errorf("seal %s: %w", row.ID, err)
 	}
@@ -43,6 +46,53 @@ func (s *Store) Seal(ctx context.Context, row *Row, ext string, write func(io.Wr
 		return err
 	}
 	return s.RemoveTape(row.ID)
+}
+
+// summary is the readable row beside a leaf: what the ledger may keep for as
+// long as it keeps rows.
+type summary struct {
+	Extension string    `json:"extension"`
+	Direction string    `json:"direction"`
+	Policy    string    `json:"policy"`
+	DecidedBy string    `json:"decided_by"`
+	Source    string    `json:"src"`
+	Start     time.Time `json:"start"`
+	Duration  float64   `json:"duration"`
+	State     State     `json:"state"`
+}
+
+func (r *Row) summary() summary {
+	return summary{r.Extension, r.Direction, r.Policy, r.DecidedBy, r.Source, r.Start, r.Duration, r.State}
+}
+
+// sealedEntry is what the ledger is told of a sealed recording.
+func sealedEntry(row *Row) Entry {
+	var packets, gaps int64
+	for _, st := range row.Streams {
+		packets, gaps = packets+st.Packets, gaps+int64(len(st.Gaps))
+	}
+	return Entry{Kind: EventSealed, Subject: row.ID, Row: row.summary(), Public: map[string]string{
+		"sha256": row.SHA256, "bytes": strconv.FormatInt(row.Bytes, 10),
+		"sealed-sha256": row.SealedSHA256, "sealed-bytes": strconv.FormatInt(row.SealedBytes, 10),
+		"dies": string(row.Dies), "state": string(row.State),
+		"milliseconds": strconv.FormatInt(int64(row.Duration*1000), 10),
+		"packets":      strconv.FormatInt(packets, 10), "gaps": strconv.FormatInt(gaps, 10),
+	}}
+}
+
+// Tell puts an event into the ledger and returns its leaf, -1 when there is
+// none. A ledger that cannot be written stops nothing: it is said aloud, and
+// verification misses the leaf.
+func (s *Store) Tell(e Entry) (seq int64) {
+	if s.Ledger == nil {
+		return -1
+	}
+	seq, err := s.Ledger.Append(e)
+	if err != nil {
+		s.log.Error("the ledger was not told", "event", e.Kind, "subject", e.Subject, "side", "srs", "reason", err)
+		return -1
+	}
+	return seq
 }
 
 // commitClear writes the body as it is.
@@ -132,6 +182,9 @@ func (s *Store) Record(ctx context.Context, row *Row) error {
 		if name, err = s.Blobs.Name(row.ID, "", day); err != nil {
 			return err
 		}
+	}
+	if row.State == NotRecorded && row.Leaf == 0 {
+		row.Leaf = s.Tell(Entry{Kind: EventNotRecorded, Subject: row.ID, Row: row.summary(), Public: map[string]string{"dies": string(row.Dies)}}) + 1
 	}
 	return s.record(ctx, name, row)
 }

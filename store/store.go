@@ -37,8 +37,8 @@ type Options struct {
 type Store struct {
 	Blobs   Blobs
 	Catalog Catalog
-	Keys    *Keys
-	Ledger  *Ledger
+	Keys    *Keys   // nil with Options.Clear
+	Ledger  *Ledger // nil with Options.Clear
 
 	clear bool
 
@@ -87,17 +87,20 @@ func Open(o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s.Blobs = NewVault(s.dir, s.sys)
-	if s.Keys, err = OpenKeys(filepath.Join(s.dir, keysDir), s.sys); err != nil {
-		return nil, err
-	}
-	if s.Ledger, err = OpenLedger(filepath.Join(s.dir, ledgerDir), s.sys, s.log, time.Now); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			s.Ledger.Close()
+	if !s.clear {
+		if s.Keys, err = OpenKeys(filepath.Join(s.dir, keysDir), s.sys); err != nil {
+			return nil, err
 		}
-	}()
+		if s.Ledger, err = OpenLedger(filepath.Join(s.dir, ledgerDir), s.sys, s.log, time.Now); err != nil {
+			return nil, err
+		}
+		s.Ledger.signEvery(signPeriod)
+		defer func() {
+			if err != nil {
+				s.Ledger.Close()
+			}
+		}()
+	}
 	if err := s.openCatalogue(); err != nil {
 		return nil, err
 	}
@@ -114,7 +117,11 @@ func Open(o Options) (_ *Store, err error) {
 func (s *Store) Close() error {
 	var err error
 	s.closing.Do(func() {
-		err = errors.Join(s.sync.close(), s.Err(), s.Ledger.Close(), s.bolt.Close())
+		err = errors.Join(s.sync.close(), s.Err())
+		if s.Ledger != nil {
+			err = errors.Join(err, s.Ledger.Close())
+		}
+		err = errors.Join(err, s.bolt.Close())
 		// The lock goes last: until then nobody else may open the catalogue.
 		err = errors.Join(err, s.lock.Close())
 	})
