@@ -287,3 +287,72 @@ func (k *Keys) RemoveCustodian(name string) error {
 	}
 	return k.sys.syncDir(filepath.Join(k.dir, custodiansDir))
 }
+
+// ReplaceCustodian seals every day's secret to a custodian's new recipient
+// instead of the old one. Keys must be unlocked.
+func (k *Keys) ReplaceCustodian(name, recipient string) error {
+	c := Custodian{Name: name, Recipient: strings.TrimSpace(recipient)}
+	if _, err := parseRecipient(c.Recipient); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	pub := filepath.Join(k.dir, custodiansDir, name+pubExt)
+	if _, err := os.Stat(pub); err != nil || !custodianName.MatchString(name) {
+		return fmt.Errorf("there is no custodian %q", name)
+	}
+	if err := k.reseal(c); err != nil {
+		return err
+	}
+	if err := k.sys.replace(pub, []byte(c.Recipient+"\n")); err != nil {
+		return err
+	}
+	return k.shred(k.identityFile(name))
+}
+
+// KeyCheck is what Check found of one day.
+type KeyCheck struct {
+	Day    Day      `json:"day"`
+	Opens  bool     `json:"opens"`            // with what is unlocked
+	Lacks  []string `json:"lacks,omitempty"`  // custodians it is not sealed to
+	Reason string   `json:"reason,omitempty"` // why it does not open
+}
+
+// Check opens every day's secret with what is unlocked, and looks whether it is
+// sealed to every custodian.
+func (k *Keys) Check() ([]KeyCheck, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.expire(time.Now())
+	days, err := k.Days()
+	if err != nil {
+		return nil, err
+	}
+	custodians, err := k.Custodians()
+	if err != nil {
+		return nil, err
+	}
+	var all []KeyCheck
+	for _, d := range days {
+		c := KeyCheck{Day: d}
+		secret, err := k.openSecret(d, k.unlocked)
+		public, readErr := os.ReadFile(k.day(d, recipientFile))
+		switch {
+		case err != nil:
+			c.Reason = err.Error()
+		case readErr != nil:
+			c.Reason = readErr.Error()
+		case strings.TrimSpace(string(public)) != secret.Recipient().String():
+			c.Reason = "the secret is not that of the public half"
+		default:
+			c.Opens = true
+		}
+		for _, who := range custodians {
+			if _, err := os.Stat(k.day(d, who.Name+sealedExt)); err != nil {
+				c.Lacks = append(c.Lacks, who.Name)
+			}
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}

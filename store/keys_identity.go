@@ -1,23 +1,22 @@
 package store
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"filippo.io/age"
 )
 
-// ReadIdentity reads a custodian's identity file: age identities in clear, or
-// such a file encrypted with a passphrase, which is then asked for.
-func ReadIdentity(r io.Reader, passphrase func() (string, error)) ([]age.Identity, error) {
-	in := bufio.NewReader(r)
-	if head, _ := in.Peek(len("age-encryption.org/")); string(head) != "age-encryption.org/" {
-		return age.ParseIdentities(in)
+// OpenIdentity returns a custodian's identity file in clear; when it is
+// encrypted the passphrase is asked for.
+func OpenIdentity(file []byte, passphrase func() (string, error)) ([]byte, error) {
+	if !bytes.HasPrefix(file, []byte("age-encryption.org/")) {
+		return file, nil
 	}
 	p, err := passphrase()
 	if err != nil {
@@ -27,14 +26,37 @@ func ReadIdentity(r io.Reader, passphrase func() (string, error)) ([]age.Identit
 	if err != nil {
 		return nil, err
 	}
-	clear, err := age.Decrypt(in, id)
+	clear, err := age.Decrypt(bytes.NewReader(file), id)
 	if _, ok := errors.AsType[*age.NoIdentityMatchError](err); ok {
 		return nil, errors.New("wrong passphrase")
 	}
 	if err != nil {
 		return nil, err
 	}
-	return age.ParseIdentities(clear)
+	return io.ReadAll(clear)
+}
+
+// ReadIdentity reads the age identities of a custodian's identity file, which
+// may be encrypted.
+func ReadIdentity(r io.Reader, passphrase func() (string, error)) ([]age.Identity, error) {
+	file, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	clear, err := OpenIdentity(file, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	return age.ParseIdentities(bytes.NewReader(clear))
+}
+
+// IdentityFile returns where a custodian's identity lies, if it lies in the data
+// directory dir.
+func IdentityFile(dir, name string) (string, error) {
+	if !custodianName.MatchString(name) {
+		return "", fmt.Errorf("there is no custodian %q", name)
+	}
+	return filepath.Join(dir, keysDir, custodiansDir, name+identityExt), nil
 }
 
 // Identity opens the identity file of a custodian that lies in the data

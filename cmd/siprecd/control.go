@@ -34,6 +34,7 @@ func (d *desk) handler() http.Handler {
 	mux.HandleFunc("GET /export/{id}", d.serveExport)
 	mux.HandleFunc("POST /reload", d.serveReload)
 	mux.HandleFunc("POST /reindex", d.serveReindex)
+	d.keyRoutes(mux)
 	return mux
 }
 
@@ -209,7 +210,12 @@ func (c *client) do(method, path string, v url.Values) (io.ReadCloser, error) {
 
 // answer returns a whole answer that is no error; the caller closes its body.
 func (c *client) answer(method, path string, v url.Values) (*http.Response, error) {
-	req, err := http.NewRequest(method, "http://siprecd"+path+"?"+v.Encode(), nil)
+	return c.send(method, path, v, nil)
+}
+
+// send is answer with a body: secrets stand in no URL.
+func (c *client) send(method, path string, v url.Values, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequest(method, "http://siprecd"+path+"?"+v.Encode(), body)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ type Globals struct {
 	Config string `placeholder:"FILE" help:"Read FILE instead of ./siprecd.toml or /etc/siprecd/siprecd.toml; extensions.toml lies beside it."`
 	Data   string `placeholder:"DIR" help:"Data directory, instead of the configuration's."`
 
+	Stdin  io.Reader           `kong:"-"`
 	Stdout io.Writer           `kong:"-"`
 	Stderr io.Writer           `kong:"-"`
 	Getenv func(string) string `kong:"-"`
@@ -24,6 +25,13 @@ func (g *Globals) out() io.Writer {
 		return os.Stdout
 	}
 	return g.Stdout
+}
+
+func (g *Globals) in() io.Reader {
+	if g.Stdin == nil {
+		return os.Stdin
+	}
+	return g.Stdin
 }
 
 func (g *Globals) err() io.Writer {

@@ -25,6 +25,7 @@ type commands struct {
 	Export  ExportCmd  `cmd:"" help:"Write the audio of a recording to a file."`
 	Replay  ReplayCmd  `cmd:"" help:"Record a capture file, offline, with the same result every time."`
 	Call    CallCmd    `cmd:"" help:"Place SIPREC calls: a recording client for trying a recorder."`
+	Keys    KeysCmd    `cmd:"" help:"Custodians and the keys of recordings: who can let them be heard."`
 	Reindex ReindexCmd `cmd:"" help:"Rebuild the catalogue from the files of the vault."`
 	Version VersionCmd `cmd:"" help:"Print the version."`
 
