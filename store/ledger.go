@@ -99,6 +99,20 @@ func (l *Ledger) Last() time.Time {
 	return l.last
 }
 
+// Newest returns the newest leaf; its Kind is empty when there is none.
+func (l *Ledger) Newest() (leaf Leaf, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.size == 0 {
+		return leaf, nil
+	}
+	text, err := l.leaf(l.size - 1)
+	if err == nil {
+		err = leaf.UnmarshalText(text)
+	}
+	return leaf, err
+}
+
 // VerifierKey returns the key that checkpoints are verified with, in the form
 // of golang.org/x/mod/sumdb/note.
 func (l *Ledger) VerifierKey() string { return l.vkey }

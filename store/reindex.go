@@ -177,3 +177,13 @@ func carryOver(from, to *bbolt.Bucket, id string) error {
 	}
 	return putRow(to, row, value)
 }
+
+// Compact writes the catalogue into a new file: bbolt leaves the bytes of rows
+// that were changed or deleted where they were.
+func (s *Store) Compact(ctx context.Context) error {
+	_, err := s.bolt.Rebuild(ctx, s.bolt.Find(ctx, Query{}))
+	if err != nil {
+		return fmt.Errorf("compact the catalogue: %w", err)
+	}
+	return nil
+}

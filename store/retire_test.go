@@ -145,3 +145,29 @@ func TestDeathIsCompletedAfterACrash(t *testing.T) {
 		}
 	}
 }
+
+// TestCompactForgets searches the catalogue's file for the numbers of a
+// recording that was ended.
+func TestCompactForgets(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, unsyncedSystem())
+	row, stays := sealedOn(t, s, "2027-02-22"), sealedOn(t, s, "2027-02-23")
+	check(t, s.Retire(t.Context(), row, "consent refused"))
+	stays.Participants = nil
+	stays.Other, stays.Extension = "0105550199", "2044"
+	check(t, s.Record(t.Context(), stays))
+	check(t, s.Compact(t.Context()))
+	b, err := os.ReadFile(filepath.Join(dir, "catalogue.db"))
+	check(t, err)
+	for _, gone := range []string{"0105550101", "홍길동"} {
+		if bytes.Contains(b, []byte(gone)) {
+			t.Errorf("the catalogue's file still holds %s", gone)
+		}
+	}
+	if n, err := s.Catalog.Count(t.Context()); err != nil || n != 2 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+	if !bytes.Contains(b, []byte("0105550199")) {
+		t.Error("and it lost what lives")
+	}
+}

@@ -23,6 +23,7 @@ import (
 type desk struct {
 	store  *store.Store
 	rec    *recorder.Recorder                            // nil without a daemon
+	keeper *keeper                                       // nil without a daemon
 	status func() status                                 // nil without a daemon
 	reload func(dryRun bool) (lines []string, err error) // nil without a daemon
 }
@@ -35,6 +36,8 @@ func (d *desk) handler() http.Handler {
 	mux.HandleFunc("POST /reload", d.serveReload)
 	mux.HandleFunc("POST /reindex", d.serveReindex)
 	d.keyRoutes(mux)
+	d.retentionRoutes(mux)
+	mux.HandleFunc("GET /verify", d.serveVerify)
 	return mux
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -54,6 +55,7 @@ type daemon struct {
 	rtp     *media.Receiver
 	rec     *recorder.Recorder
 	sip     *sip.Server
+	keeper  *keeper
 	control *http.Server
 	wg      sync.WaitGroup
 
@@ -80,6 +82,7 @@ func startDaemon(o daemonOptions) (d *daemon, err error) {
 	if d.store, err = store.Open(store.Options{Dir: d.dir, Log: d.log}); err != nil {
 		return d, err
 	}
+	d.tellStart(o.Config)
 	if d.rtp, err = media.NewReceiver(media.ReceiverConfig{
 		PortMin: o.Config.Media.FirstPort, PortMax: o.Config.Media.LastPort, Log: d.log,
 	}); err != nil {
@@ -91,10 +94,41 @@ func startDaemon(o daemonOptions) (d *daemon, err error) {
 		return d, err
 	}
 	d.rec = rec
+	d.keeper = &keeper{
+		store: d.store, config: d.cfg.Load, now: time.Now, proofs: otherClocks,
+		failed: func(what string, err error) { d.log.Error(what, "side", "srs", "reason", err) },
+	}
+	d.keeper.start()
 	if err = d.startSIP(o.Config); err != nil {
 		return d, err
 	}
 	return d, d.startControl()
+}
+
+// tellStart puts the start into the ledger, and the crash before it, if there
+// was one.
+func (d *daemon) tellStart(cfg *config.Config) {
+	newest, err := d.store.Ledger.Newest()
+	if err != nil {
+		d.log.Error("the ledger's newest leaf", "side", "srs", "reason", err)
+	}
+	if newest.Kind != "" && newest.Kind != store.EventStopped {
+		d.store.Tell(store.Entry{Kind: store.EventCrashed, Public: map[string]string{"newest": newest.Time.UTC().Format(time.RFC3339Nano)}})
+	}
+	public := digestsOf(cfg)
+	public["version"] = version()
+	d.store.Tell(store.Entry{Kind: store.EventStarted, Public: public})
+}
+
+// digestsOf are the digests of the configuration's files, by their kind.
+func digestsOf(cfg *config.Config) map[string]string {
+	digests := make(map[string]string)
+	for kind, name := range map[string]string{"siprecd.toml": cfg.File, "extensions.toml": cfg.Extensions} {
+		if b, err := os.ReadFile(name); name != "" && err == nil {
+			digests[kind] = fmt.Sprintf("%x", sha256.Sum256(b))
+		}
+	}
+	return digests
 }
 
 // startSIP binds the configured sockets. Without a configuration, when 5060
@@ -141,7 +175,7 @@ func (d *daemon) startControl() error {
 	if err != nil {
 		return err
 	}
-	k := &desk{store: d.store, rec: d.rec, status: d.status, reload: d.reload}
+	k := &desk{store: d.store, rec: d.rec, keeper: d.keeper, status: d.status, reload: d.reload}
 	d.control = &http.Server{Handler: k.handler(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)}
 	d.wg.Go(func() {
 		if err := d.control.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -161,6 +195,9 @@ func (d *daemon) stop(ctx context.Context) error {
 	if d.rec != nil {
 		d.rec.Close()
 	}
+	if d.keeper != nil {
+		d.keeper.close()
+	}
 	if d.rtp != nil {
 		errs = append(errs, d.rtp.Close())
 	}
@@ -170,6 +207,7 @@ func (d *daemon) stop(ctx context.Context) error {
 		errs = append(errs, ignoreMissing(os.Remove(socketPath(d.dir))))
 	}
 	if d.store != nil {
+		d.store.Tell(store.Entry{Kind: store.EventStopped})
 		errs = append(errs, d.store.Close())
 	}
 	return errors.Join(errs...)
@@ -220,6 +258,9 @@ func (d *daemon) reload(dryRun bool) ([]string, error) {
 	d.loaded, d.reloadErr = time.Now(), ""
 	d.mu.Unlock()
 	d.log.Info("configuration reloaded", "changes", len(changes))
+	if len(changes) > 0 {
+		d.store.Tell(store.Entry{Kind: store.EventConfigured, Public: digestsOf(cfg), Row: changes})
+	}
 	return lines, nil
 }
 
@@ -267,6 +308,11 @@ func (d *daemon) status() status {
 	if s.Calls, err = d.store.Catalog.Count(context.Background()); err != nil {
 		s.Warnings = append(s.Warnings, "catalogue: "+err.Error())
 	}
+	s.Warnings = append(s.Warnings, d.keyWarnings()...)
+	if w := d.keeper.warning(); w != "" {
+		s.Warnings = append(s.Warnings, w)
+	}
+	s.Ledger.Leaves = d.store.Ledger.Size()
 	return s
 }
 
@@ -304,4 +350,18 @@ func awaited(src config.Source) string {
 		where += fmt.Sprintf(" +%d", more)
 	}
 	return where
+}
+
+// keyWarnings says what is amiss with who can hear recordings.
+func (d *daemon) keyWarnings() (warnings []string) {
+	custodians, err := d.store.Keys.Custodians()
+	if err != nil {
+		return []string{"keys: " + err.Error()}
+	}
+	for _, c := range custodians {
+		if !c.Protected {
+			warnings = append(warnings, "the identity of custodian "+c.Name+" lies in clear: whoever has this data directory can hear everything (siprecd keys protect)")
+		}
+	}
+	return warnings
 }

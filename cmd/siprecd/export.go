@@ -126,6 +126,7 @@ func (d *desk) export(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer body.Close()
+	d.store.Tell(store.Entry{Kind: store.EventExported, Subject: row.ID, Public: map[string]string{"format": r.FormValue("format"), "by": "local-command"}})
 	w.Header().Set("Content-Type", "audio/wav")
 	w.Header().Set(fileName, row.ID+".wav")
 	if r.FormValue("format") == "pcm" || !strings.HasPrefix(row.Format, "wav") {

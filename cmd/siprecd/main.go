@@ -26,6 +26,13 @@ type commands struct {
 	Replay  ReplayCmd  `cmd:"" help:"Record a capture file, offline, with the same result every time."`
 	Call    CallCmd    `cmd:"" help:"Place SIPREC calls: a recording client for trying a recorder."`
 	Keys    KeysCmd    `cmd:"" help:"Custodians and the keys of recordings: who can let them be heard."`
+
+	Retention RetentionCmd `cmd:"" help:"What dies when, and what keeps it."`
+	Hold      HoldCmd      `cmd:"" help:"Keep one recording past its day, by order of a document."`
+	Release   ReleaseCmd   `cmd:"" help:"End a hold."`
+	Delete    DeleteCmd    `cmd:"" help:"Destroy one recording before its day."`
+	Verify    VerifyCmd    `cmd:"" help:"Re-read ledger and recordings without any key: what is missing, altered, added."`
+
 	Reindex ReindexCmd `cmd:"" help:"Rebuild the catalogue from the files of the vault."`
 	Version VersionCmd `cmd:"" help:"Print the version."`
 

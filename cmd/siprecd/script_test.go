@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"up": up, "settled": settled, "live": live, "errors": erred, "hangup": hangup, "mode": fileMode, "private": private,
+			"up": up, "settled": settled, "live": live, "errors": erred, "hangup": hangup, "mode": fileMode, "damage": damage, "private": private,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("LANG", "C")
@@ -163,4 +163,20 @@ func private(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return err
 	}))
+}
+
+// damage changes one byte of the first recording below a folder.
+func damage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: damage DIR")
+	}
+	found, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*", "*", "*", "*.body"))
+	ts.Check(err)
+	if len(found) == 0 {
+		ts.Fatalf("no recording below %s", args[0])
+	}
+	b, err := os.ReadFile(found[0])
+	ts.Check(err)
+	b[len(b)/2] ^= 1
+	ts.Check(os.WriteFile(found[0], b, 0o600))
 }

@@ -23,6 +23,7 @@ type status struct {
 	Live     []store.Row   `json:"live"`
 	Disk     diskStatus    `json:"disk"`
 	Calls    int           `json:"calls"`
+	Ledger   ledgerStatus  `json:"ledger"`
 	Errors   []recentError `json:"errors"`
 	Warnings []string      `json:"warnings"`
 }
@@ -42,6 +43,10 @@ type srcStatus struct {
 	Refused     int64     `json:"refused"`
 	ParseErrors int64     `json:"parse_errors"`
 	Live        int       `json:"live"`
+}
+
+type ledgerStatus struct {
+	Leaves int64 `json:"leaves"`
 }
 
 type diskStatus struct {
@@ -117,6 +122,7 @@ func (s *status) print(w io.Writer, loc *time.Location, now time.Time) {
 	for _, t := range s.Warnings {
 		printItem(w, "WARNING", t)
 	}
+	fmt.Fprintf(w, "ledger   %d leaves\n", s.Ledger.Leaves)
 	fmt.Fprintf(w, "calls    %d in the catalogue, %d live\n", s.Calls, len(s.Live))
 	fmt.Fprintf(w, "\n%-16s %-22s %-14s %8s %7s %5s\n", "SRC", "ADDRESS", "LAST HEARD", "REQUESTS", "REFUSED", "LIVE")
 	if len(s.Sources) == 0 {

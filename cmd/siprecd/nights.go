@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"siprecd/cmd/siprecd/config"
+	"siprecd/policy"
+	"siprecd/store"
+)
+
+const (
+	// nightLook is how often the keeper looks whether a day is over.
+	nightLook = time.Minute
+	// daysAhead is how many days' keys are made before they are needed.
+	daysAhead = 7
+)
+
+// keeper lets days die when they are over, and makes the keys of days to come.
+type keeper struct {
+	store  *store.Store
+	config func() *config.Config
+	now    func() time.Time
+	proofs func() []policy.Proof
+	failed func(what string, err error) // told of what went wrong
+
+	cancel context.CancelFunc // by close
+	done   chan struct{}
+
+	mu        sync.Mutex // guards what follows
+	since     time.Time  // of the last destruction, or the start; its monotonic reading counts
+	confirmed store.Day  // an administrator confirmed the plan through this day
+	traces    bool       // the catalogue's file may hold bytes of what died
+	last      policy.Night
+}
+
+// start begins the keeper's goroutine; close waits for it.
+func (k *keeper) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	k.since, k.cancel, k.done = k.now(), cancel, make(chan struct{})
+	go k.run(ctx)
+}
+
+func (k *keeper) close() {
+	k.cancel()
+	<-k.done
+}
+
+func (k *keeper) run(ctx context.Context) {
+	defer close(k.done)
+	look := time.NewTicker(nightLook)
+	defer look.Stop()
+	for {
+		if err := k.ahead(ctx); err != nil && ctx.Err() == nil {
+			k.failed("keys of days to come", err)
+		}
+		if _, err := k.night(ctx); err != nil && ctx.Err() == nil {
+			k.failed("retention", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+	}
+}
+
+// today is the site's date.
+func (k *keeper) today() store.Day {
+	return store.Day(k.now().In(k.config().Site.TimeZone).Format(time.DateOnly))
+}
+
+// ahead makes the keys that calls of the next days will be sealed to.
+func (k *keeper) ahead(ctx context.Context) error {
+	cfg := k.config()
+	lengths := map[int]bool{cfg.Retention.Days: true}
+	for _, days := range cfg.Retention.Extensions {
+		lengths[days] = true
+	}
+	var errs []error
+	for days := range lengths {
+		first := policy.Dies(k.now(), days, cfg.Site.TimeZone)
+		errs = append(errs, k.store.Keys.Ahead(ctx, store.Day(first), daysAhead))
+	}
+	return errors.Join(errs...)
+}
+
+// plan decides what would die now.
+func (k *keeper) plan() (policy.Night, error) {
+	due, err := k.store.DueDays(k.today())
+	if err != nil {
+		return policy.Night{}, err
+	}
+	days := make([]string, len(due))
+	for i, d := range due {
+		days[i] = string(d)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.now()
+	k.last = policy.PlanNight(days, policy.Clock{
+		Wall: now, Zone: k.config().Site.TimeZone, Newest: k.store.Ledger.Last(),
+		Ran: now.Sub(k.since), Proofs: k.proofs(), Confirmed: string(k.confirmed),
+	})
+	return k.last, nil
+}
+
+// night lets die what is due, oldest first.
+func (k *keeper) night(ctx context.Context) ([]store.Deaths, error) {
+	plan, err := k.plan()
+	if err != nil {
+		return nil, err
+	}
+	var all []store.Deaths
+	for _, d := range plan.Destroy {
+		if ctx.Err() != nil {
+			return all, context.Cause(ctx)
+		}
+		deaths, err := k.store.RetireDay(ctx, store.Day(d), k.today())
+		if err != nil {
+			return all, err
+		}
+		k.mu.Lock()
+		k.since, k.traces = k.now(), true
+		k.mu.Unlock()
+		all = append(all, deaths)
+	}
+	return all, k.compact(ctx)
+}
+
+// compact rewrites the catalogue when it may hold traces.
+func (k *keeper) compact(ctx context.Context) error {
+	k.mu.Lock()
+	traces := k.traces
+	k.mu.Unlock()
+	if !traces {
+		return nil
+	}
+	if err := k.store.Compact(ctx); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.traces = false
+	return nil
+}
+
+// ended tells the keeper that a recording died before its day.
+func (k *keeper) ended() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.traces = true
+}
+
+// confirm lets the days through d die although the clock is in doubt.
+func (k *keeper) confirm(d store.Day) error {
+	if !d.Valid() {
+		return fmt.Errorf("%q is not a day: write 2026-11-23", d)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.confirmed = d
+	return nil
+}
+
+// warning says what keeps recordings longer than they should live; "" nothing.
+func (k *keeper) warning() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.last.Wait) == 0 && !k.last.Doubt {
+		return ""
+	}
+	return fmt.Sprintf("retention waits with %d days, the first %s: %s (siprecd retention plan)", len(k.last.Wait), first(k.last.Wait), k.last.Why)
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return list[0]
+}

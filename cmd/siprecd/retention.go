@@ -1,0 +1,275 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"siprecd/store"
+)
+
+// RetentionCmd is `siprecd retention`.
+type RetentionCmd struct {
+	Plan    RetentionPlanCmd    `cmd:"" default:"1" help:"What dies, night by night, and why what is held stays."`
+	Confirm RetentionConfirmCmd `cmd:"" help:"Let days die although the clock is in doubt."`
+}
+
+// plannedNight is one line of the plan.
+type plannedNight struct {
+	Day        store.Day `json:"day"`
+	Recordings int       `json:"recordings"`
+	Held       []held    `json:"held"`
+	Due        bool      `json:"due"`           // its time has come
+	Why        string    `json:"why,omitempty"` // it has come, and the day stays
+}
+
+type held struct {
+	ID   string     `json:"id"`
+	Hold store.Hold `json:"hold"`
+}
+
+// RetentionPlanCmd is `siprecd retention plan`.
+type RetentionPlanCmd struct {
+	Days int  `default:"30" help:"How many days to look ahead."`
+	JSON bool `help:"Print it as JSON."`
+}
+
+// Run prints the plan.
+func (c *RetentionPlanCmd) Run(g *Globals) error {
+	var plan []plannedNight
+	if err := g.ask("GET", "/retention", url.Values{"days": {fmt.Sprint(c.Days)}}, nil, &plan); err != nil {
+		return err
+	}
+	if c.JSON {
+		enc := json.NewEncoder(g.out())
+		enc.SetIndent("", "  ")
+		return enc.Encode(plan)
+	}
+	if len(plan) == 0 {
+		fmt.Fprintf(g.out(), "nothing dies within %d days\n", c.Days)
+		return nil
+	}
+	fmt.Fprintf(g.out(), "%-12s %10s %5s  %s\n", "DIES ON", "RECORDINGS", "HELD", "")
+	for _, n := range plan {
+		note := ""
+		if n.Due && n.Why != "" {
+			note = "stays: " + n.Why
+		}
+		fmt.Fprintf(g.out(), "%-12s %10d %5d  %s\n", n.Day, n.Recordings, len(n.Held), note)
+		for _, h := range n.Held {
+			fmt.Fprintf(g.out(), "  %s held until %s by %s: %s (%s)\n", h.ID, h.Hold.Until, h.Hold.By, h.Hold.Reason, h.Hold.Document)
+		}
+	}
+	return nil
+}
+
+// RetentionConfirmCmd is `siprecd retention confirm`.
+type RetentionConfirmCmd struct {
+	Through string `arg:"" help:"The last day that may die: 2026-11-23."`
+}
+
+// Run confirms.
+func (c *RetentionConfirmCmd) Run(g *Globals) error {
+	if err := g.ask("POST", "/retention/confirm", url.Values{"through": {c.Through}}, nil, nil); err != nil {
+		return err
+	}
+	fmt.Fprintf(g.out(), "what is due through %s dies now\n", c.Through)
+	return nil
+}
+
+// HoldCmd is `siprecd hold`.
+type HoldCmd struct {
+	ID       string `arg:"" help:"The recording's id, or the beginning of it."`
+	Reason   string `required:"" help:"Why it must be kept."`
+	Document string `required:"" help:"Number of the document that orders it."`
+	By       string `required:"" help:"Who orders it."`
+	Until    string `required:"" help:"The day with which the hold ends by itself: 2027-06-30."`
+}
+
+// Run holds the recording.
+func (c *HoldCmd) Run(g *Globals) error {
+	v := url.Values{"reason": {c.Reason}, "document": {c.Document}, "by": {c.By}, "until": {c.Until}}
+	var row store.Row
+	if err := g.ask("POST", "/hold/"+url.PathEscape(c.ID), v, nil, &row); err != nil {
+		return err
+	}
+	fmt.Fprintf(g.out(), "%s is held until %s\n", row.ID, row.Hold.Until)
+	return nil
+}
+
+// ReleaseCmd is `siprecd release`.
+type ReleaseCmd struct {
+	ID string `arg:"" help:"The recording's id, or the beginning of it."`
+}
+
+// Run ends the hold.
+func (c *ReleaseCmd) Run(g *Globals) error {
+	var row store.Row
+	if err := g.ask("DELETE", "/hold/"+url.PathEscape(c.ID), nil, nil, &row); err != nil {
+		return err
+	}
+	fmt.Fprintf(g.out(), "%s is not held any more; it dies on %s\n", row.ID, row.Dies)
+	return nil
+}
+
+// DeleteCmd is `siprecd delete`.
+type DeleteCmd struct {
+	ID  string `arg:"" help:"The recording's id, whole."`
+	Why string `required:"" help:"Why, for the ledger: \"consent refused\". It is kept for good: no names, no numbers."`
+}
+
+// Run ends the recording.
+func (c *DeleteCmd) Run(g *Globals) error {
+	if err := g.ask("POST", "/delete/"+url.PathEscape(c.ID), url.Values{"why": {c.Why}}, nil, nil); err != nil {
+		return err
+	}
+	fmt.Fprintf(g.out(), "%s is destroyed: nothing opens it any more, copies in backups neither\n", c.ID)
+	return nil
+}
+
+func (d *desk) retentionRoutes(mux *http.ServeMux) {
+	for route, serve := range map[string]func(r *http.Request) (any, error){
+		"GET /retention":          d.retentionPlan,
+		"POST /retention/confirm": d.retentionConfirm,
+		"POST /hold/{id}":         d.hold,
+		"DELETE /hold/{id}":       d.release,
+		"POST /delete/{id}":       d.delete,
+	} {
+		mux.HandleFunc(route, func(w http.ResponseWriter, r *http.Request) {
+			v, err := serve(r)
+			switch {
+			case errors.Is(err, store.ErrNotFound):
+				http.Error(w, fmt.Sprintf("no recording %q; siprecd calls lists them", r.PathValue("id")), http.StatusNotFound)
+			case err != nil:
+				http.Error(w, err.Error(), http.StatusConflict)
+			default:
+				answer(w, v)
+			}
+		})
+	}
+}
+
+var errNoKeeper = errors.New("no siprecd runs on this data directory: only a running one lets recordings die")
+
+func (d *desk) retentionPlan(r *http.Request) (any, error) {
+	if d.keeper == nil {
+		return nil, errNoKeeper
+	}
+	ahead, err := time.ParseDuration(r.FormValue("days") + "h")
+	if err != nil {
+		return nil, fmt.Errorf("days: %w", err)
+	}
+	today := d.keeper.today()
+	night, err := d.keeper.plan()
+	if err != nil {
+		return nil, err
+	}
+	days, err := d.store.Keys.Days()
+	if err != nil {
+		return nil, err
+	}
+	until := store.Day(d.keeper.now().Add(24 * ahead).In(d.keeper.config().Site.TimeZone).Format(time.DateOnly))
+	plan := []plannedNight{}
+	for _, day := range days {
+		if day > until {
+			break
+		}
+		n := plannedNight{Day: day, Held: []held{}, Due: day <= today}
+		for row, err := range d.store.Catalog.Find(r.Context(), store.Query{Dies: day}) {
+			if err != nil {
+				return nil, err
+			}
+			if row.State == store.Deleted {
+				continue
+			}
+			n.Recordings++
+			if row.Hold != nil && today < row.Hold.Until {
+				n.Held = append(n.Held, held{row.ID, *row.Hold})
+			}
+		}
+		if n.Due {
+			n.Why = night.Why
+		}
+		if n.Recordings > 0 || n.Due {
+			plan = append(plan, n)
+		}
+	}
+	return plan, nil
+}
+
+func (d *desk) retentionConfirm(r *http.Request) (any, error) {
+	if d.keeper == nil {
+		return nil, errNoKeeper
+	}
+	if err := d.keeper.confirm(store.Day(r.FormValue("through"))); err != nil {
+		return nil, err
+	}
+	return d.keeper.night(r.Context())
+}
+
+func (d *desk) hold(r *http.Request) (any, error) {
+	row, err := d.one(r)
+	if err != nil {
+		return nil, err
+	}
+	h := &store.Hold{Reason: r.FormValue("reason"), Document: r.FormValue("document"), By: r.FormValue("by"), Since: time.Now().UTC(), Until: store.Day(r.FormValue("until"))}
+	switch {
+	case row.File == "":
+		return nil, fmt.Errorf("%s has no audio to hold (%s)", row.ID, row.State)
+	case h.Reason == "" || h.Document == "" || h.By == "":
+		return nil, errors.New("a hold needs its reason, its document and who orders it")
+	case !h.Until.Valid() || h.Until <= row.Dies:
+		return nil, fmt.Errorf("a hold until %q keeps nothing: %s dies on %s", h.Until, row.ID, row.Dies)
+	}
+	row.Hold = h
+	if err := d.store.Record(r.Context(), row); err != nil {
+		return nil, err
+	}
+	d.store.Tell(store.Entry{Kind: store.EventHeld, Subject: row.ID, Row: h, Public: map[string]string{"until": string(h.Until)}})
+	return row, nil
+}
+
+func (d *desk) release(r *http.Request) (any, error) {
+	row, err := d.one(r)
+	if err != nil {
+		return nil, err
+	}
+	if row.Hold == nil {
+		return nil, fmt.Errorf("%s is not held", row.ID)
+	}
+	row.Hold = nil
+	if err := d.store.Record(r.Context(), row); err != nil {
+		return nil, err
+	}
+	d.store.Tell(store.Entry{Kind: store.EventReleased, Subject: row.ID})
+	return row, nil
+}
+
+// delete takes whole ids only: what is destroyed cannot be brought back.
+func (d *desk) delete(r *http.Request) (any, error) {
+	row, err := d.store.Catalog.Get(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case row.State == store.Live || row.State == store.Ending:
+		return nil, fmt.Errorf("%s is %s: it can be destroyed when it is sealed", row.ID, row.State)
+	case row.Hold != nil:
+		return nil, fmt.Errorf("%s is held until %s (%s): release it before", row.ID, row.Hold.Until, row.Hold.Document)
+	case row.State == store.Deleted:
+		return nil, fmt.Errorf("%s is destroyed already", row.ID)
+	case r.FormValue("why") == "":
+		return nil, errors.New("say why, for the ledger")
+	}
+	if err := d.store.Retire(r.Context(), row, r.FormValue("why")); err != nil {
+		return nil, err
+	}
+	if d.keeper != nil {
+		d.keeper.ended()
+		return row, nil
+	}
+	return row, d.store.Compact(r.Context())
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"siprecd/store"
+)
+
+// VerifyCmd is `siprecd verify`.
+type VerifyCmd struct {
+	Since  string  `help:"Read only recordings sealed from this time on: 2026-11-23, or 24h (ago)." placeholder:"TIME"`
+	Sample float64 `help:"Read only this share of the recordings, by chance: 0.1 is a tenth." placeholder:"SHARE"`
+	JSON   bool    `help:"Print it as JSON."`
+}
+
+// Run prints what is missing, altered, added or out of order.
+func (c *VerifyCmd) Run(g *Globals) error {
+	cfg, err := g.place()
+	if err != nil {
+		return err
+	}
+	v := url.Values{"sample": {strconv.FormatFloat(c.Sample, 'g', -1, 64)}}
+	since, err := readTime(c.Since, cfg.Site.TimeZone, time.Now())
+	if err != nil {
+		return fmt.Errorf("--since: %w", err)
+	}
+	if !since.IsZero() {
+		v.Set("since", since.Format(time.RFC3339Nano))
+	}
+	var found store.Verification
+	if err := g.ask("GET", "/verify", v, nil, &found); err != nil {
+		return err
+	}
+	if c.JSON {
+		enc := json.NewEncoder(g.out())
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(found); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(g.out(), "ledger      %d leaves, %d checkpoints, %d readable rows\n", found.Leaves, found.Checkpoints, found.Rows)
+		fmt.Fprintf(g.out(), "recordings  %d read, %s, %d destroyed in their time\n", found.Recordings, gib(uint64(found.Bytes)), found.Gone)
+		for _, f := range found.Findings {
+			fmt.Fprintf(g.out(), "%-12s %s: %s\n", f.What, f.Where, f.Detail)
+		}
+		fmt.Fprintf(g.out(), "%d findings\n", len(found.Findings))
+	}
+	if len(found.Findings) > 0 {
+		return exitError{1}
+	}
+	return nil
+}
+
+func (d *desk) serveVerify(w http.ResponseWriter, r *http.Request) {
+	o := store.VerifyOptions{}
+	var err error
+	if s := r.FormValue("since"); s != "" {
+		o.Since, err = time.Parse(time.RFC3339Nano, s)
+	}
+	if s := r.FormValue("sample"); s != "" && err == nil {
+		o.Sample, err = strconv.ParseFloat(s, 64)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	// What was appended until now is looked at against a signature too.
+	if _, err := d.store.Ledger.Checkpoint(); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	found, err := d.store.Verify(r.Context(), o)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	answer(w, found)
+}

@@ -1,0 +1,120 @@
+package store
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// verified runs Verify on a store that is not open to writers.
+func verified(t testing.TB, dir string) Verification {
+	t.Helper()
+	s := openStore(t, dir, unsyncedSystem())
+	defer s.Close()
+	_, err := s.Ledger.Checkpoint()
+	check(t, err)
+	v, err := s.Verify(t.Context(), VerifyOptions{})
+	check(t, err)
+	return v
+}
+
+func TestVerifyFindsWhatWasDone(t *testing.T) {
+	for name, tc := range map[string]struct {
+		do   func(path string) error
+		what string
+	}{
+		"nothing": {func(string) error { return nil }, ""},
+		"altered": {func(path string) error {
+			b, err := os.ReadFile(path)
+			b[len(b)/2] ^= 1
+			return firstError(err, os.WriteFile(path, b, 0o600))
+		}, "altered"},
+		"cut":     {func(path string) error { return os.Truncate(path, 100) }, "altered"},
+		"removed": {os.Remove, "missing"},
+		"put in": {func(path string) error {
+			b, err := os.ReadFile(path)
+			return firstError(err, os.WriteFile(filepath.Join(filepath.Dir(path), NewID(noon)+".body"), b, 0o600))
+		}, "added"},
+		"without facts": {func(path string) error { return os.Remove(path[:len(path)-len(".body")] + ".json") }, "missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := openStore(t, dir, unsyncedSystem())
+			var rows []*Row
+			for range 3 {
+				rows = append(rows, sealedOn(t, s, "2027-02-22"))
+			}
+			ended := sealedOn(t, s, "2027-02-23")
+			check(t, s.Retire(t.Context(), ended, "error"))
+			check(t, s.Close())
+			check(t, tc.do(filepath.Join(dir, rows[1].File)))
+			v := verified(t, dir)
+			if tc.what == "" {
+				if len(v.Findings) != 0 || v.Recordings != 3 || v.Gone != 1 || v.Rows == 0 {
+					t.Errorf("%+v", v)
+				}
+				return
+			}
+			if len(v.Findings) != 1 || v.Findings[0].What != tc.what {
+				t.Errorf("findings %+v", v.Findings)
+			}
+		})
+	}
+}
+
+func firstError(errs ...error) error {
+	i := slices.IndexFunc(errs, func(err error) bool { return err != nil })
+	if i < 0 {
+		return nil
+	}
+	return errs[i]
+}
+
+// TestEveryFlippedByteOfARecordingIsFound changes each byte of a sealed body and
+// of its header, one at a time.
+func TestEveryFlippedByteOfARecordingIsFound(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, unsyncedSystem())
+	row := sealRow(NewID(noon))
+	check(t, s.Seal(t.Context(), row, "wav", func(w io.Writer) error {
+		_, err := w.Write([]byte("RIFF a small recording"))
+		return err
+	}))
+	_, err := s.Ledger.Checkpoint()
+	check(t, err)
+	path := filepath.Join(dir, row.File)
+	whole, err := os.ReadFile(path)
+	check(t, err)
+	for i := range whole {
+		bad := slices.Clone(whole)
+		bad[i] ^= 0x80
+		check(t, os.WriteFile(path, bad, 0o600))
+		v, err := s.Verify(t.Context(), VerifyOptions{})
+		check(t, err)
+		if len(v.Findings) == 0 {
+			t.Errorf("byte %d of the body: nothing found", i)
+		}
+		if a, err := s.OpenAudio(t.Context(), row); err == nil {
+			b := make([]byte, a.Size())
+			if _, err := a.ReadAt(b, 0); err == nil {
+				t.Errorf("byte %d of the body: it plays", i)
+			}
+			a.Close()
+		}
+	}
+	check(t, os.WriteFile(path, whole, 0o600))
+	header := s.Keys.header(row.Dies, row.ID)
+	whole, err = os.ReadFile(header)
+	check(t, err)
+	for i := range whole {
+		bad := slices.Clone(whole)
+		bad[i] ^= 0x01
+		check(t, os.WriteFile(header, bad, 0o600))
+		if a, err := s.OpenAudio(t.Context(), row); err == nil {
+			a.Close()
+			t.Errorf("byte %d of the header: it opens", i)
+		}
+	}
+}
