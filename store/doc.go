@@ -5,10 +5,12 @@
 // There are only a few types: a [Store] is a data directory; a [Tape] is a
 // live one, written, and [Records] what is read back; [Blobs] is where sealed
 // recordings lie ([Vault] is the engine, a directory), [Catalog] finds a [Row]
-// again ([Bolt] is the engine). [System] is the operating system, for tests.
+// again ([Bolt] is the engine). [Keys] are the identities of the days on which
+// recordings die; [Audio] is a recording opened with them. [Ledger] is what can
+// be proved. [System] is the operating system, for tests.
 //
-// Open starts one goroutine, the syncer, and Close waits for it. Tapes, seals
-// and queries run in their callers' goroutines.
+// Open starts two goroutines, the syncer and the ledger's signer, and Close
+// waits for them. Tapes, seals and queries run in their callers' goroutines.
 //
 // The store does not know what a tape's records mean, renders nothing and
 // never looks into a recording.
@@ -21,16 +23,79 @@
 //	catalogue.db                    below; catalogue.db.bad-<time>: one that was
 //	                                found damaged, and replaced
 //	tapes/<ULID>.tape               below
-//	vault/2006/01/02/<ULID>.wav     a recording; the day is that of the ULID, UTC
+//	vault/2006/01/02/<ULID>.body    a recording: an age file without its header;
+//	                                the day is that of the ULID, UTC
 //	vault/2006/01/02/<ULID>.json    its facts: the Row; alone, when nothing was
 //	                                recorded
+//	keys/headers/<day>/<ULID>       the age header of a recording that dies on day
+//	keys/days/<day>/recipient       public half of the day's identity
+//	keys/days/<day>/<name>.age      its secret half, sealed to one custodian
+//	keys/days/<day>/destroyed       the day is over: when its keys were destroyed
+//	keys/days/<day>/finished        its bodies and rows are gone too
+//	keys/custodians/<name>.pub      an age recipient
+//	keys/custodians/first.identity  what the first start made; in clear until it is
+//	                                protected with a passphrase
+//	ledger/                         below
 //	*.part                          being written
 //
 // Files are 0600, directories 0700. No name comes from the wire.
 //
-// run.key wraps the keys of tapes; it lies beside them, and stands in for a
-// key hierarchy that is to come. Until then encryption protects a tape that
-// was forgotten, not one on a stolen disk.
+// run.key wraps the keys of tapes; it lies beside them. Encryption protects a
+// tape that was forgotten, not one of a call that was going on when the disk
+// was stolen.
+//
+// # A recording's life and death
+//
+// A recording is sealed to the identity of the day from whose first moment on
+// it is dead. Its header lies apart from its body, and is durable before the
+// body's rename, which commits:
+//
+//	cat keys/headers/<day>/<ULID> vault/…/<ULID>.body | age -d -i day.key
+//
+// gives it back with nothing of ours. One recording ends with its header; a day
+// with all its headers, then its secret, then the bodies and rows. A hold keeps
+// one header and that day's secret, and lets the rest go. Nothing is ever sealed
+// again.
+//
+// Who holds what, and gets what by it:
+//
+//	the vault, or a backup of it          nothing, ever
+//	the vault and the key directory       everything while an identity lies in
+//	                                      clear; nothing once it is protected, but
+//	                                      sizes, times and how many
+//	those and a custodian's identity      all recordings whose day has not come
+//	a copy of the keys from before a      what died since, if the bodies were kept
+//	day's death, and an identity          too: so headers and secrets are in no
+//	                                      backup of audio
+//	the running daemon's memory           what is unlocked, and the calls going on
+//	run.key and the tapes                 the calls going on, and those that wait to
+//	                                      be rendered
+//	the catalogue, the facts files        numbers, names and times in clear: put the
+//	                                      data directory on an encrypted volume
+//	the right to write everywhere here    nothing to hear; what is changed is found
+//	                                      by Verify, unless the ledger's signer is
+//	                                      used to write another past before anybody
+//	                                      else has seen a checkpoint
+//
+// Overwriting a file destroys its bytes only where the file system writes in
+// place: on flash and on copy-on-write the volume must be encrypted as well.
+//
+// # The ledger
+//
+// A Merkle log (RFC 6962 section 2.1, golang.org/x/mod/sumdb/tlog). A leaf is a
+// few lines of text that name nobody; what can be read beside it lies in rows,
+// tied to the leaf by a salted digest, and can be destroyed without hurting the
+// tree.
+//
+//	ledger/leaves             frames: length 4, CRC-32C 4, text; little-endian
+//	ledger/index              8 bytes a leaf: where its frame begins; derived
+//	ledger/hashes             32 bytes a stored hash, in tlog's order; derived
+//	ledger/rows/2006-01.jsonl digest, salt and row, one a line
+//	ledger/checkpoint         the newest signed note (C2SP tlog-checkpoint)
+//	ledger/checkpoints        all of them
+//	ledger/signer.key         Ed25519, secret half
+//	ledger/verifier.pub       its public half
+//	ledger.damaged-<time>/    a log that did not hold what it once stated
 //
 // # A tape
 //
@@ -73,10 +138,11 @@
 // of time. Texts longer than 512 bytes are cut off in keys.
 //
 //	v1
-//	├─ version                               → 1, as varint
+//	├─ version                               → 2, as varint
 //	├─ row / <id>                            → Row, JSON
 //	├─ by-time / <point>                     → nothing
 //	├─ by-state / <state> 0 <point>          → nothing
+//	├─ by-dies / <day> 0 <point>             → nothing
 //	├─ by-extension / <extension> 0 <point>  → nothing
 //	├─ by-number / <number> 0 <point>        → nothing, for each party
 //	├─ by-number-reversed / <rebmun> 0 <point> → nothing
