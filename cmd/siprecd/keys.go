@@ -29,6 +29,18 @@ type KeysCmd struct {
 	Check   KeysCheckCmd   `cmd:"" help:"Prove that every day's key can be opened by what is unlocked."`
 }
 
+// Help teaches by example.
+func (KeysCmd) Help() string {
+	return `Recordings are sealed to a key of the day on which they die; its secret half is
+sealed to each custodian. Recording needs no secret, hearing does.
+
+  siprecd keys                              who can unlock, and until when it is
+  siprecd keys protect                      a passphrase for the first custodian
+  siprecd keys unlock --for 8h
+  siprecd keys add-custodian kim age1pq1…   one more, with a key of their own
+  siprecd keys check                        proves that every day's key opens`
+}
+
 // ask sends one request about keys to the daemon, or does it here when none
 // runs, and decodes the answer into v, if there is one.
 func (g *Globals) ask(method, path string, q url.Values, secret []byte, v any) error {

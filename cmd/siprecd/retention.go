@@ -17,6 +17,15 @@ type RetentionCmd struct {
 	Confirm RetentionConfirmCmd `cmd:"" help:"Let days die although the clock is in doubt."`
 }
 
+// Help teaches by example.
+func (RetentionCmd) Help() string {
+	return `A recording lives through the 90th day after the day it ended, and is dead from
+the first moment of the next. When the clock cannot be believed nothing dies.
+
+  siprecd retention plan --days 90          night by night, and what is held
+  siprecd retention confirm 2027-02-22      the clock is right: let them die`
+}
+
 // plannedNight is one line of the plan.
 type plannedNight struct {
 	Day        store.Day `json:"day"`
@@ -89,6 +98,14 @@ type HoldCmd struct {
 	Until    string `required:"" help:"The day with which the hold ends by itself: 2027-06-30."`
 }
 
+// Help teaches by example.
+func (HoldCmd) Help() string {
+	return `A hold keeps one recording, and lets the rest of its day die. It ends by itself.
+
+  siprecd hold 01KAXB --reason dispute --document 2026-117 \
+      --by "audit office" --until 2027-06-30`
+}
+
 // Run holds the recording.
 func (c *HoldCmd) Run(g *Globals) error {
 	v := url.Values{"reason": {c.Reason}, "document": {c.Document}, "by": {c.By}, "until": {c.Until}}
@@ -105,6 +122,13 @@ type ReleaseCmd struct {
 	ID string `arg:"" help:"The recording's id, or the beginning of it."`
 }
 
+// Help teaches by example.
+func (ReleaseCmd) Help() string {
+	return `A recording whose day has passed dies the next night.
+
+  siprecd release 01KAXB`
+}
+
 // Run ends the hold.
 func (c *ReleaseCmd) Run(g *Globals) error {
 	var row store.Row
@@ -119,6 +143,14 @@ func (c *ReleaseCmd) Run(g *Globals) error {
 type DeleteCmd struct {
 	ID  string `arg:"" help:"The recording's id, whole."`
 	Why string `required:"" help:"Why, for the ledger: \"consent refused\". It is kept for good: no names, no numbers."`
+}
+
+// Help teaches by example.
+func (DeleteCmd) Help() string {
+	return `Its key is destroyed first: whatever copies of the audio there are, none opens any
+more. The reason stands in the ledger for good, without names or numbers.
+
+  siprecd delete 01KAXB5ZST04VZBYSG8Q6NZAH --why "consent refused"`
 }
 
 // Run ends the recording.

@@ -18,6 +18,16 @@ type VerifyCmd struct {
 	JSON   bool    `help:"Print it as JSON."`
 }
 
+// Help teaches by example.
+func (VerifyCmd) Help() string {
+	return `Needs no key. Exit status 1 when anything is missing, altered, added or out of
+order.
+
+  siprecd verify
+  siprecd verify --since 24h
+  siprecd verify --sample 0.1 --json`
+}
+
 // Run prints what is missing, altered, added or out of order.
 func (c *VerifyCmd) Run(g *Globals) error {
 	cfg, err := g.place()
