@@ -28,6 +28,7 @@ type daemonOptions struct {
 	Path      string    // as given by --config, for reloads
 	Errors    io.Writer // the log
 	Elsewhere bool      // the data directory was named by a flag: a reload does not change it
+	Notices   []string  // what status is to say from the start
 }
 
 // daemon is a running recorder. Its parts are started in the order store,
@@ -68,7 +69,7 @@ type daemon struct {
 func startDaemon(o daemonOptions) (d *daemon, err error) {
 	kept := &keptErrors{}
 	d = &daemon{
-		kept: kept, path: o.Path, dir: o.Config.Data.Dir, elsewhere: o.Elsewhere, begun: o.Config, started: time.Now(), loaded: time.Now(),
+		kept: kept, path: o.Path, notices: o.Notices, dir: o.Config.Data.Dir, elsewhere: o.Elsewhere, begun: o.Config, started: time.Now(), loaded: time.Now(),
 	}
 	d.log = slog.New(errorKeeper{logHandler(o.Config.Log.Format, &d.level, o.Errors), kept})
 	d.adopt(o.Config)

@@ -42,7 +42,7 @@ func (c *ServeCmd) Run(g *Globals) error {
 	if err != nil {
 		return err
 	}
-	d, err := startDaemon(daemonOptions{Config: cfg, Path: g.Config, Errors: g.err(), Elsewhere: g.Data != ""})
+	d, err := startDaemon(daemonOptions{Config: cfg, Path: g.Config, Errors: g.err(), Elsewhere: g.Data != "", Notices: keepMemory()})
 	if err != nil {
 		return err
 	}
