@@ -41,7 +41,7 @@ fuzz: ## every fuzz target for FUZZTIME each (TARGETS="FuzzTape FuzzRTP" for som
 	@GO="$(GO)" FUZZTIME=$(FUZZTIME) .ci/fuzz $(TARGETS)
 
 bench: ## measure the receiver, the whole path, rendering and the store
-	$(GO) test -run '^$$' -bench . -benchmem ./media ./store ./cmd/siprecd/...
+	$(GO) test -run '^$$' -bench . ./media ./store ./cmd/siprecd/...
 
 golden: ## rewrite the golden files, and only those
 	$(GO) test ./... -update
