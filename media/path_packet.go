@@ -47,7 +47,12 @@ func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte)
 	l.source.lock(from)
 	l.counts.Received++
 	l.last = at
+	p.admitted(l, i, at, h, use, b)
+}
 
+// admitted reads keys out of a packet that is the line's own, and puts it on
+// tape when the gate is open.
+func (p *Path) admitted(l *line, i int, at int64, h rtpPacket, use payloadUse, b []byte) {
 	length := int64(0)
 	switch use {
 	case payloadEvents:
