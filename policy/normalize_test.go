@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -64,6 +65,9 @@ func TestNormalizeIgnoresDress(t *testing.T) {
 				dressed += rapid.SampledFrom([]string{"", "", "-", " ", ".", "("}).Draw(t, "separator")
 			}
 			dressed += string(c)
+		}
+		if _, err := netip.ParseAddr(dressed); err == nil {
+			t.Skip("a machine's address, whatever else it looks like")
 		}
 		for _, aor := range []string{
 			dressed, "tel:" + dressed, "sip:" + dressed + "@h.example;user=phone",
