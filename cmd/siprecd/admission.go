@@ -87,7 +87,7 @@ func (d *daemon) hindrance() (again time.Duration, why string) {
 // warnings is what an administrator should see to, in whole sentences.
 func (d *daemon) warnings(now time.Time) []string {
 	list := append([]string{}, d.notices...)
-	list = append(list, "recordings, numbers and the key of the tapes lie in "+d.dir+" unencrypted: it belongs on an encrypted volume")
+	list = append(list, "numbers, names and the key of live calls' tapes lie in "+d.dir+" in clear: it belongs on an encrypted volume")
 	if len(d.cfg.Load().Sources) == 0 && !d.onLoopback() {
 		list = append(list, "anybody who reaches this host may send calls: list your SBCs as [[src]]")
 	}
