@@ -157,7 +157,7 @@ func TestSealFailsAnywhere(t *testing.T) {
 
 // sealFailingAt returns true when the seal has fewer than n operations.
 func sealFailingAt(t *testing.T, n int64, cause error, retry bool) (over bool) {
-	dir := t.TempDir()
+	dir := scratch(t)
 	f := &faults{err: cause}
 	s := openStore(t, dir, f.system())
 	s.Catalog = faultyCatalog{s.Catalog, f}

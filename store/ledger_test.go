@@ -333,7 +333,7 @@ func FuzzLeaf(f *testing.F) {
 
 func copyOf(t testing.TB, dir string) string {
 	t.Helper()
-	to := filepath.Join(t.TempDir(), "ledger")
+	to := filepath.Join(scratch(t), "ledger")
 	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}

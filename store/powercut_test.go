@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -94,7 +95,7 @@ func TestPowerCutAtEveryPoint(t *testing.T) {
 	for n := range l.r.log {
 		for name, fate := range fates(uint64(n)) {
 			log := l.r.log[:n+1]
-			dir := t.TempDir()
+			dir := scratch(t)
 			cut{log, fate}.lay(t, dir)
 			s, err := Open(Options{Dir: filepath.Join(dir, l.dir), SyncEvery: time.Hour, System: unsyncedSystem(), unsynced: true})
 			check(t, err)
@@ -103,6 +104,7 @@ func TestPowerCutAtEveryPoint(t *testing.T) {
 				t.Fatalf("cut after operation %d (%s %s), unsynced %s", n, log[n].kind, log[n].path, name)
 			}
 			check(t, s.Close())
+			check(t, os.RemoveAll(dir))
 		}
 	}
 }
