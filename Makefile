@@ -6,10 +6,10 @@ CC_HERE := $(shell command -v $${CC:-cc} 2>/dev/null || command -v gcc 2>/dev/nu
 RACE    := $(if $(CC_HERE),-race,)
 FUZZTIME ?= 30s
 
-.PHONY: help build demo test e2e lint fuzz bench golden cover clean
+.PHONY: help build demo test e2e lint fuzz bench bench-accuracy golden cover clean
 
 help: ## print this list
-	@grep -E '^[a-z0-9]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
 
 build: ## bin/siprecd, static
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/siprecd ./cmd/siprecd
@@ -42,6 +42,9 @@ fuzz: ## every fuzz target for FUZZTIME each (TARGETS="FuzzTape FuzzRTP" for som
 
 bench: ## measure the receiver, the whole path, rendering and the store
 	$(GO) test -run '^$$' -bench . ./media ./store ./cmd/siprecd/...
+
+bench-accuracy: build ## two-hour calls of bad clocks and networks: how far from its place anything is
+	$(GO) run ./cmd/siprecd/replay/accuracy -siprecd bin/siprecd $(ARGS)
 
 golden: ## rewrite the golden files, and only those
 	$(GO) test ./... -update

@@ -1,5 +1,10 @@
 package media
 
+import (
+	"cmp"
+	"slices"
+)
+
 const (
 	binSpan   = 1 * nanos   // of RTP time in one bin
 	shiftSpan = 150_000_000 // ns; arrivals off by more than this are no jitter
@@ -133,6 +138,7 @@ func newRun(bins []bin) run {
 			offset: float64(b.offset - base),
 		})
 	}
+	slices.SortFunc(points, func(a, b point) int { return cmp.Compare(a.at, b.at) })
 	start, drift := fitClock(points)
 	r.anchor = zero + base + int64(start)
 	r.drift = drift
@@ -147,13 +153,5 @@ func (r *run) driftAt(stamp int64) float64 {
 	if len(r.drift) == 0 {
 		return 0
 	}
-	at := float64(stampTime(stamp-r.origin, r.clock)) / driftStep
-	i := int(at)
-	switch {
-	case at <= 0:
-		return r.drift[0]
-	case i >= len(r.drift)-1:
-		return r.drift[len(r.drift)-1]
-	}
-	return r.drift[i] + (at-float64(i))*(r.drift[i+1]-r.drift[i])
+	return along(r.drift, float64(stampTime(stamp-r.origin, r.clock))/driftStep)
 }

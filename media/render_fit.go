@@ -1,81 +1,115 @@
 package media
 
 import (
+	"cmp"
 	"math"
 	"slices"
+	"sort"
 )
 
 const (
 	driftStep   = 10 * nanos // between the points of a fitted clock
-	driftReach  = 15 * nanos // arrivals to each side that a point is the least of
-	deadBand    = 10_000_000 // ns; less drift than this is left alone
-	driftLimit  = 300e-6     // how fast a fitted clock may differ from ours
-	fitGroups   = 160        // how many points a slope is estimated from
+	deadBand    = 4_000_000  // ns; less drift than this is left alone
+	driftLimit  = 300e-6     // how much faster or slower than ours a fitted clock may be
+	wanderLimit = 15e-6      // how fast a clock may leave its own slope
+	slopeReach  = 300 * nanos
+	slopeStep   = 6          // points of a fitted clock from one slope to the next
+	fitGroups   = 100        // how many points a slope is estimated from
 	shortestFit = 20 * nanos // less shows no slope
+	certainty   = 3          // times what arrivals scatter by, which no drift is less than
 )
 
 // point is one bin of a run.
 type point struct{ at, offset float64 } // ns
 
-// fitClock fits the lower envelope of the points: first the slope, robustly,
-// then what is left of it, in steps. It returns the offset at the beginning and
-// the drift from there; none when all of it lies within the dead band.
+// fitClock fits the lower envelope of the points: first how fast the clock is,
+// robustly and in each place, then the highest curve below all points that
+// leaves that slope by no more than wanderLimit. A network that makes everything
+// late for a while can lift the curve by no more than that. It returns the
+// offset at the beginning and the drift from there; none when all of it lies
+// within the dead band, or is no more than the arrivals scatter by.
 func fitClock(points []point) (start float64, drift []float64) {
-	slope := fitSlope(points)
-	end := 0.0
+	end := points[len(points)-1].at
 	for _, p := range points {
 		end = max(end, p.at)
 	}
-	n := int(end/driftStep) + 2
-	rest := make([]float64, n)
-	for i := range rest {
-		rest[i] = math.Inf(1)
+	clock := slopes(points, int(end/driftStep)+2)
+	envelope := slices.Repeat([]float64{math.Inf(1)}, len(clock))
+	rest := make([]float64, len(points))
+	for k, p := range points {
+		rest[k] = p.offset - along(clock, p.at/driftStep)
+		i := int(max(0, p.at/driftStep))
+		envelope[i], envelope[i+1] = min(envelope[i], rest[k]), min(envelope[i+1], rest[k])
 	}
-	for _, p := range points {
-		left := p.offset - slope*p.at
-		from, to := int(math.Ceil((p.at-driftReach)/driftStep)), int((p.at+driftReach)/driftStep)
-		for i := max(0, from); i <= min(to, n-1); i++ {
-			rest[i] = min(rest[i], left)
-		}
+	const wander = wanderLimit * driftStep
+	for i := 1; i < len(envelope); i++ {
+		envelope[i] = min(envelope[i], envelope[i-1]+wander)
 	}
-	fillHoles(rest)
-	rest = medianOf5(rest)
-	for i := range rest {
-		rest[i] += slope * float64(i) * driftStep
-		if i > 0 {
-			rest[i] = max(rest[i-1]-driftLimit*driftStep, min(rest[i-1]+driftLimit*driftStep, rest[i]))
-		}
+	for i := len(envelope) - 2; i >= 0; i-- {
+		envelope[i] = min(envelope[i], envelope[i+1]+wander)
 	}
-	least, most := slices.Min(rest), slices.Max(rest)
-	if most-least <= deadBand {
+	for k, p := range points {
+		rest[k] -= along(envelope, p.at/driftStep)
+	}
+	slices.Sort(rest)
+	scatter := rest[len(rest)/2]
+	for i := range envelope {
+		envelope[i] += clock[i]
+	}
+	least, most := slices.Min(envelope), slices.Max(envelope)
+	if most-least <= max(deadBand, certainty*scatter) {
 		return (least + most) / 2, nil
 	}
-	start = rest[0]
-	for i := range rest {
-		rest[i] -= start
+	start = envelope[0]
+	for i := range envelope {
+		envelope[i] -= start
 	}
-	return start, rest
+	return start, envelope
+}
+
+// along reads a curve between its points.
+func along(curve []float64, at float64) float64 {
+	i := int(at)
+	switch {
+	case at <= 0:
+		return curve[0]
+	case i >= len(curve)-1:
+		return curve[len(curve)-1]
+	}
+	return curve[i] + (at-float64(i))*(curve[i+1]-curve[i])
+}
+
+// slopes is what a clock gains by being too fast, at n points of driftStep: the
+// sum of its slopes, each of which is estimated from all that came within
+// slopeReach.
+func slopes(points []point, n int) []float64 {
+	gained := make([]float64, n)
+	slope := 0.0
+	for i := range n - 1 {
+		if i%slopeStep == 0 {
+			at := float64(i) * driftStep
+			from := sort.Search(len(points), func(k int) bool { return points[k].at >= at-slopeReach })
+			to := sort.Search(len(points), func(k int) bool { return points[k].at > at+slopeStep*driftStep+slopeReach })
+			if s, known := fitSlope(points[from:max(from, to)]); known {
+				slope = s
+			}
+		}
+		gained[i+1] = gained[i] + slope*driftStep
+	}
+	return gained
 }
 
 // fitSlope is the median of the slopes between all pairs of the earliest
 // arrivals of up to fitGroups groups (Theil and Sen).
-func fitSlope(points []point) float64 {
-	span := points[len(points)-1].at - points[0].at
-	if span < shortestFit {
-		return 0
+func fitSlope(points []point) (slope float64, known bool) {
+	if len(points) < 2 || points[len(points)-1].at-points[0].at < shortestFit {
+		return 0, false
 	}
+	span := points[len(points)-1].at - points[0].at
 	size := (len(points) + fitGroups - 1) / fitGroups
 	var least []point
 	for group := range slices.Chunk(points, size) {
-		least = append(least, slices.MinFunc(group, func(a, b point) int {
-			switch {
-			case a.offset < b.offset:
-				return -1
-			case a.offset > b.offset:
-				return 1
-			}
-			return 0
-		}))
+		least = append(least, slices.MinFunc(group, func(a, b point) int { return cmp.Compare(a.offset, b.offset) }))
 	}
 	var slopes []float64
 	for i, a := range least {
@@ -86,41 +120,8 @@ func fitSlope(points []point) float64 {
 		}
 	}
 	if len(slopes) == 0 {
-		return 0
+		return 0, false
 	}
 	slices.Sort(slopes)
-	return max(-driftLimit, min(driftLimit, slopes[len(slopes)/2]))
-}
-
-// fillHoles replaces infinities by a line between their neighbours.
-func fillHoles(v []float64) {
-	last := -1
-	for i, x := range v {
-		if math.IsInf(x, 1) {
-			continue
-		}
-		for j := last + 1; j < i; j++ {
-			v[j] = x
-			if last >= 0 {
-				v[j] = v[last] + (x-v[last])*float64(j-last)/float64(i-last)
-			}
-		}
-		last = i
-	}
-	for j := last + 1; j < len(v); j++ {
-		v[j] = 0
-		if last >= 0 {
-			v[j] = v[last]
-		}
-	}
-}
-
-func medianOf5(v []float64) []float64 {
-	out := make([]float64, len(v))
-	for i := range v {
-		around := slices.Clone(v[max(0, i-2):min(len(v), i+3)])
-		slices.Sort(around)
-		out[i] = around[len(around)/2]
-	}
-	return out
+	return max(-driftLimit, min(driftLimit, slopes[len(slopes)/2])), true
 }

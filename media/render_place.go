@@ -10,7 +10,8 @@ const (
 	writeAhead = 1 * nanos  // what a correction may move a packet by, and more
 
 	quietError = 500_000   // ns; a clock error corrected where it is quiet
-	loudError  = 2_000_000 // ns; one corrected anywhere
+	loudError  = 1_000_000 // ns; one corrected anywhere
+	clockError = 2_000_000 // ns; closer no clock is known
 	quietPeak  = 300       // of 32,768
 )
 
@@ -234,11 +235,11 @@ func (pl *player) place(v *placedLine, p *placed) {
 // a packet held up on its way comes after a key that its audio belongs before.
 func (pl *player) early(pos, n int64) int64 {
 	for _, s := range pl.plan.segments {
-		from := pl.frame(s.from - loudError) // closer than that no clock is known
+		from := pl.frame(s.from - clockError)
 		switch {
 		case pos+n <= from:
 			return n
-		case pos < pl.frame(s.to+loudError):
+		case pos < pl.frame(s.to+clockError):
 			return max(0, from-pos)
 		}
 	}
