@@ -79,7 +79,7 @@ func (c *chain) take(seq uint16, stamp uint32, opening int64, p *tapePacket) boo
 	c.received++
 	c.packets++
 
-	p.seq, p.opening = ext, opening
+	p.seq, p.opening, p.anew = ext, opening, restarted
 	p.stamp = c.stamp + int64(int32(stamp-uint32(c.stamp)))
 	p.step, p.stampStep = ext-c.last, p.stamp-c.stamp
 	c.last, c.stamp = ext, p.stamp

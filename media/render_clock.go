@@ -23,6 +23,7 @@ type bin struct {
 	offset  int64 // its arrival minus that timestamp, ns
 	arrived int64 // ns since call time 0, of its first packet
 	jumped  bool  // its timestamps do not go on where sequence numbers do
+	anew    bool  // its sequence numbers have nothing to do with those before
 	joined  bool  // its clock is another one, and its audio goes on where that of the bin before ends
 }
 
@@ -42,7 +43,7 @@ func (c *chain) observe(p *tapePacket) {
 		b := &c.bins[n-1]
 		off := offset - b.offset
 		inside := p.stamp - b.from
-		if b.clock == clock && off < shiftSpan && off > -shiftSpan &&
+		if !p.anew && b.clock == clock && off < shiftSpan && off > -shiftSpan &&
 			inside < clock*binSpan/nanos && inside > -clock*binSpan/nanos {
 			if offset < b.offset {
 				b.offset, b.stamp = offset, end
@@ -53,7 +54,7 @@ func (c *chain) observe(p *tapePacket) {
 	astray := p.stampStep - p.step*p.units
 	c.bins = append(c.bins, bin{
 		first: c.sounds, clock: clock, from: p.stamp, stamp: end, offset: offset, arrived: p.at,
-		jumped: astray > 2*p.units || astray < -2*p.units,
+		anew: p.anew, jumped: astray > 2*p.units || astray < -2*p.units,
 		joined: follows && len(c.bins) > 0 && c.bins[len(c.bins)-1].clock != clock,
 	})
 }
@@ -76,7 +77,7 @@ func findRuns(bins []bin) []run {
 	begin, pending := 0, -1 // first bin of this run; first of those that came late
 	level, known := int64(0), false
 	for i, b := range bins {
-		if i > 0 && b.clock != bins[i-1].clock {
+		if i > 0 && (b.clock != bins[i-1].clock || b.anew && i-begin > 1 && settled(bins[i:])) {
 			runs = append(runs, newRun(bins[begin:i]))
 			begin, pending, known = i, -1, false
 		}
@@ -104,6 +105,12 @@ func findRuns(bins []bin) []run {
 		runs = append(runs, newRun(bins[begin:]))
 	}
 	return runs
+}
+
+// settled reports whether a sender that begins anew then goes on for a while:
+// from one packet's arrival no clock can be told.
+func settled(bins []bin) bool {
+	return len(bins) > 2 && !bins[1].anew && !bins[2].anew
 }
 
 // soon returns the least offset that the sender's clock shows again within

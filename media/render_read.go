@@ -59,6 +59,7 @@ type tapePacket struct {
 	payload []byte
 
 	step, stampStep int64 // from the packet of its chain that arrived before
+	anew            bool  // its sequence number has nothing to do with that one's
 }
 
 // tapeReader reads a tape from call time 0 to its end. Whoever reads sets the
