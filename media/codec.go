@@ -31,6 +31,7 @@ type codec struct {
 	plain   bool // each payload can be decoded by itself
 	silence byte // what fills gaps when payloads are written as they came
 	tag     uint16
+	encode  func(int16) byte // of formats that have a tag
 }
 
 // decoder appends the samples of each payload, in order, to dst: mono, and as

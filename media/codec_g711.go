@@ -8,11 +8,11 @@ const (
 )
 
 var (
-	codecPCMU = g711Codec("PCMU", 0, &DecodeULaw, 0xFF, tagULaw)
-	codecPCMA = g711Codec("PCMA", 8, &DecodeALaw, 0xD5, tagALaw)
+	codecPCMU = g711Codec("PCMU", 0, &DecodeULaw, EncodeULaw, 0xFF, tagULaw)
+	codecPCMA = g711Codec("PCMA", 8, &DecodeALaw, EncodeALaw, 0xD5, tagALaw)
 )
 
-func g711Codec(name string, payloadType uint8, table *[256]int16, silence byte, tag uint16) codec {
+func g711Codec(name string, payloadType uint8, table *[256]int16, encode func(int16) byte, silence byte, tag uint16) codec {
 	decode := func(dst []int16, payload []byte) []int16 {
 		for _, b := range payload {
 			dst = append(dst, table[b])
@@ -34,5 +34,6 @@ func g711Codec(name string, payloadType uint8, table *[256]int16, silence byte, 
 		plain:   true,
 		silence: silence,
 		tag:     tag,
+		encode:  encode,
 	}
 }

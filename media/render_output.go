@@ -80,6 +80,27 @@ func (o *rawOutput) sound(v *placedLine, p *placed, pos, skip, _, stretch int64)
 		o.lanes[v.index] = l
 	}
 	l.put(pos+skip, p.payload[skip:], stretch)
+	if p.lost && skip == 0 {
+		o.mend(l, v.cursor, pos)
+	}
+}
+
+// mend fills a hole of lost packets between two frames.
+func (o *rawOutput) mend(l *lane[byte], from, to int64) {
+	const past = concealPast * placeRate / 1000
+	if from < l.base || to-from > writeAhead/nanos*placeRate {
+		return
+	}
+	payloads := make([]byte, to-from+2*past)
+	l.read(from-past, payloads)
+	around := o.codec.open(Format{})(make([]int16, 0, len(payloads)), payloads)
+	heard := max(0, past-int(from-l.base)) // of the past, what is written already is not known any more
+	after := min(past, int(l.base)+len(l.buf)-int(to))
+	hole := around[past : len(around)-past]
+	conceal(hole, around[heard:past], around[len(around)-past:][:after], placeRate)
+	for i, s := range hole {
+		l.buf[from-l.base+int64(i)] = o.codec.encode(s)
+	}
 }
 
 func (o *rawOutput) flush(upTo int64) error {
@@ -170,7 +191,11 @@ func (o *mixedOutput) sound(v *placedLine, p *placed, pos, skip, n, stretch int6
 	if o.rates[rate] == nil {
 		o.rates[rate] = newResampler(rate)
 	}
-	l.put(p, o.rates[rate], rate, place{pos: pos, skip: skip, n: n, stretch: stretch, done: o.done})
+	at := place{pos: pos, skip: skip, n: n, stretch: stretch, done: o.done}
+	if p.lost {
+		at.after = v.cursor
+	}
+	l.put(p, o.rates[rate], rate, at)
 }
 
 func (o *mixedOutput) flush(upTo int64) error {

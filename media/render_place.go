@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	writeLag   = 20 * nanos // how long a packet may come after its place and still be heard
-	writeAhead = 1 * nanos  // what a correction may move a packet by, and more
+	writeLag   = 25 * nanos // how long a packet may come after its place and still be heard, and writeAhead
+	writeAhead = 5 * nanos  // how long a hole may be that is filled from both sides, and what a correction may move a packet by
 
 	quietError = 500_000   // ns; a clock error corrected where it is quiet
 	loudError  = 1_000_000 // ns; one corrected anywhere
@@ -26,7 +26,8 @@ type player struct {
 	free   []*placed
 
 	// sound is given audio of n frames from pos on, without its first skip, its
-	// first sample repeated before it stretch times.
+	// first sample repeated before it stretch times. The line's cursor is still
+	// behind what was placed before it.
 	sound func(v *placedLine, p *placed, pos, skip, n, stretch int64)
 	flush func(upTo int64) error // nothing will be placed before upTo any more
 }
@@ -42,6 +43,7 @@ type placed struct {
 	stamp   int64
 	units   int64
 	opening int64
+	lost    bool // packets before it were
 	payload []byte
 }
 
@@ -220,7 +222,9 @@ func (pl *player) place(v *placedLine, p *placed) {
 	case fix > 0 && pos == v.cursor+fix:
 		stretch = fix
 	case pos > v.cursor:
-		pl.hole(v, v.cursor, pos, v.missing(p))
+		missing := v.missing(p)
+		p.lost = missing > 0
+		pl.hole(v, v.cursor, pos, missing)
 	}
 	pl.sound(v, p, pos, skip, n, stretch)
 	v.cursor = pos + n

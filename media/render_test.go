@@ -79,9 +79,6 @@ func TestLossReorderDuplicates(t *testing.T) {
 	if got := gapsOf(f, 0); got != "0.6-0.66 lost\n" {
 		t.Errorf("gaps: %s", got)
 	}
-	if !bytes.Equal(sides[0][4800:5280], bytes.Repeat([]byte{0xFF}, 480)) {
-		t.Error("lost audio is not silent")
-	}
 }
 
 func TestStallIsNoShift(t *testing.T) {

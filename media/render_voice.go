@@ -28,6 +28,7 @@ type strand struct {
 type place struct {
 	pos, skip, n, stretch int64 // as player.sound has them
 	done                  int64 // what has been written
+	after                 int64 // the frame after the audio before a hole of lost packets; 0: no hole
 }
 
 // put decodes a payload into the strand of its rate.
@@ -71,7 +72,21 @@ func (s *strand) put(samples []int16, at place) {
 	}
 	samples = samples[min(s.sample(at.skip), int64(len(samples))):]
 	s.lane.put(to, samples, max(0, stretch))
+	if at.after > 0 && at.skip == 0 && s.cursor == at.after {
+		s.mend(s.next, to)
+	}
 	s.cursor, s.next = at.pos+at.n, to+int64(len(samples))
+}
+
+// mend fills a hole of lost packets between two samples.
+func (s *strand) mend(from, to int64) {
+	past := int64(concealPast * s.rate / 1000)
+	if from < s.lane.base || to <= from || to-from > writeAhead/nanos*int64(s.rate) {
+		return
+	}
+	buf, begin := s.lane.buf, from-s.lane.base
+	end := to - s.lane.base
+	conceal(buf[begin:end], buf[max(0, begin-past):begin], buf[end:min(int64(len(buf)), end+past)], s.rate)
 }
 
 // add adds the line's audio to mix, from an output sample on.
