@@ -1,7 +1,7 @@
 package media
 
-// Facts is what Measure found out about a tape. Times are seconds from call
-// time 0.
+// Facts is what Measure found out about a tape; what was heard, the Levels and
+// Quality, is known when WriteTo is done. Times are seconds from call time 0.
 type Facts struct {
 	Duration    float64
 	Empty       bool   // no audio was kept: there is nothing to write
@@ -16,6 +16,7 @@ type Facts struct {
 	Streams     []StreamFacts
 	Keys        []Key
 	Corrections []Correction
+	Quality     []Quality
 	Waiting     []string // names of codecs without a decoder: silent until rendered again with one
 	Notes       []string
 }
@@ -39,7 +40,14 @@ type StreamFacts struct {
 	Refused    int64
 	Gaps       []Gap
 
+	Jitter    float64 // ms, the mean of RFC 3550 6.4.1's
+	JitterMax float64 // ms
+	Drift     float64 // ppm by which the sender's clock is fast; 0 also when the stream is too short to tell
+	Level     *Level  // nil: nothing was heard
+
 	Unauthenticated int64 // of those refused, packets that none of the SRTP keys fits
+
+	expected bool // for expectedSpan and more, packets should have come and been kept
 }
 
 // Gap is missing audio on one stream.
@@ -65,3 +73,13 @@ type Correction struct {
 	Line    int
 	Samples int
 }
+
+// Quality is something that is wrong with a call as a whole.
+type Quality string
+
+const (
+	QualityNoRTP  Quality = "no-rtp"  // a line was signalled, and not a packet came
+	QualityOneWay Quality = "one-way" // one side was heard, the other was not
+	QualitySilent Quality = "silent"  // packets came, and nobody was heard
+	QualityBlank  Quality = "blank"   // every sample of a line is the same
+)

@@ -69,6 +69,7 @@ func (r *Rendering) write(w *bufio.Writer) error {
 		if err := pl.play(r.tape); err != nil {
 			return err
 		}
+		r.heard(func(line int) meters { return out.heard[line] })
 		return out.close()
 	}
 	out, err := newMixedOutput(w, r.plan)
@@ -79,7 +80,22 @@ func (r *Rendering) write(w *bufio.Writer) error {
 	if err := pl.play(r.tape); err != nil {
 		return err
 	}
+	r.heard(func(line int) meters {
+		if l := out.lines[line]; l != nil {
+			return l.heard
+		}
+		return nil
+	})
 	return out.close()
+}
+
+// heard adds what only the writing of the recording shows.
+func (r *Rendering) heard(on func(line int) meters) {
+	for i := range r.Facts.Streams {
+		s := &r.Facts.Streams[i]
+		s.Level = levelOf(on(s.Line))
+	}
+	r.Facts.judge()
 }
 
 type countingWriter struct {

@@ -33,6 +33,11 @@ type chain struct {
 	sounds          int64 // packets of audio: what runs are counted in
 	ended           int64 // extended timestamp at the end of the latest one
 
+	transit   int64   // ns between a packet's stamp and its arrival
+	jitter    float64 // ns, as it is now (RFC 3550 6.4.1)
+	jitterSum float64
+	jitterMax float64
+
 	bins []bin
 	runs []run
 	run  int // the one that the latest packet belongs to

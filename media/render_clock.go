@@ -2,6 +2,7 @@ package media
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -10,6 +11,8 @@ const (
 	shiftSpan = 150_000_000 // ns; arrivals off by more than this are no jitter
 	stallSpan = 6 * nanos   // how long after a stall arrivals may take to be on time again
 	tailSpan  = 1 * nanos   // a shift so near the end says nothing
+
+	jitterSpan = 1 * nanos // packets farther from each other than that tell of a restart, not of jitter
 )
 
 // bin is the earliest arrival among neighbouring packets of a chain: how their
@@ -39,6 +42,7 @@ func (c *chain) observe(p *tapePacket) {
 	follows := p.step == 1 && p.stamp == c.ended
 	c.ended = end
 	offset := p.at - stampTime(end, clock)
+	c.tremble(offset, p)
 	if n := len(c.bins); n > 0 {
 		b := &c.bins[n-1]
 		off := offset - b.offset
@@ -59,6 +63,16 @@ func (c *chain) observe(p *tapePacket) {
 	})
 }
 
+// tremble follows the jitter of arrivals (RFC 3550 6.4.1).
+func (c *chain) tremble(transit int64, p *tapePacket) {
+	if off := float64(transit - c.transit); c.sounds > 0 && !p.anew && off < jitterSpan && off > -jitterSpan {
+		c.jitter += (math.Abs(off) - c.jitter) / 16
+	}
+	c.transit = transit
+	c.jitterSum += c.jitter
+	c.jitterMax = max(c.jitterMax, c.jitter)
+}
+
 // run is a stretch of a chain on one clock: where each timestamp lies in the
 // call.
 type run struct {
@@ -67,6 +81,8 @@ type run struct {
 	origin int64     // a timestamp
 	anchor int64     // where its audio lies, ns since call time 0
 	joined bool      // nothing is missing before it: the codec changed and with it the clock
+	gain   float64   // what the sender's clock gains on ours, of one
+	span   float64   // ns, how long it was watched
 	drift  []float64 // what to add for the sender's clock, ns, at each driftStep from origin; nil: nothing
 }
 
@@ -146,9 +162,9 @@ func newRun(bins []bin) run {
 		})
 	}
 	slices.SortFunc(points, func(a, b point) int { return cmp.Compare(a.at, b.at) })
-	start, drift := fitClock(points)
+	start, drift, loss := fitClock(points)
 	r.anchor = zero + base + int64(start)
-	r.drift = drift
+	r.drift, r.gain, r.span = drift, -loss, points[len(points)-1].at
 	if r.anchor < 0 && r.anchor > -shiftSpan {
 		r.anchor = 0 // a stream that began with the call, not before it
 	}

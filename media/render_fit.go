@@ -26,9 +26,10 @@ type point struct{ at, offset float64 } // ns
 // robustly and in each place, then the highest curve below all points that
 // leaves that slope by no more than wanderLimit. A network that makes everything
 // late for a while can lift the curve by no more than that. It returns the
-// offset at the beginning and the drift from there; none when all of it lies
-// within the dead band, or is no more than the arrivals scatter by.
-func fitClock(points []point) (start float64, drift []float64) {
+// offset at the beginning, the drift from there, none when all of it lies within
+// the dead band or is no more than the arrivals scatter by, and what of its time
+// the clock loses all in all.
+func fitClock(points []point) (start float64, drift []float64, loss float64) {
 	end := points[len(points)-1].at
 	for _, p := range points {
 		end = max(end, p.at)
@@ -56,15 +57,18 @@ func fitClock(points []point) (start float64, drift []float64) {
 	for i := range envelope {
 		envelope[i] += clock[i]
 	}
+	if end >= shortestFit {
+		loss = (envelope[len(envelope)-1] - envelope[0]) / (float64(len(envelope)-1) * driftStep)
+	}
 	least, most := slices.Min(envelope), slices.Max(envelope)
 	if most-least <= max(deadBand, certainty*scatter) {
-		return (least + most) / 2, nil
+		return (least + most) / 2, nil, loss
 	}
 	start = envelope[0]
 	for i := range envelope {
 		envelope[i] -= start
 	}
-	return start, envelope
+	return start, envelope, loss
 }
 
 // along reads a curve between its points.

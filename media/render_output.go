@@ -57,13 +57,15 @@ func (l *lane[T]) drop(pos int64) {
 
 // rawOutput writes G.711 payloads as they came.
 type rawOutput struct {
-	w     *bufio.Writer
-	plan  *plan
-	codec *codec
-	lanes [maxTapeLines]*lane[byte]
-	done  int64
-	bytes []byte // of one line
-	both  []byte // interleaved
+	w      *bufio.Writer
+	plan   *plan
+	codec  *codec
+	lanes  [maxTapeLines]*lane[byte]
+	heard  [maxTapeLines]meters
+	linear []int16 // of one payload
+	done   int64
+	bytes  []byte // of one line
+	both   []byte // interleaved
 }
 
 func newRawOutput(w *bufio.Writer, p *plan) (*rawOutput, error) {
@@ -80,6 +82,8 @@ func (o *rawOutput) sound(v *placedLine, p *placed, pos, skip, _, stretch int64)
 		o.lanes[v.index] = l
 	}
 	l.put(pos+skip, p.payload[skip:], stretch)
+	o.linear = p.format.codec.open(p.format.Format)(o.linear[:0], p.payload[skip:])
+	o.heard[v.index].of(placeRate).add(o.linear)
 	if p.lost && skip == 0 {
 		o.mend(l, v.cursor, pos)
 	}

@@ -202,6 +202,9 @@ func (p *plan) state(pl *player) Facts {
 	}
 	slices.SortStableFunc(f.Corrections, func(a, b Correction) int { return cmp.Compare(a.At, b.At) })
 	p.note(&f)
+	if f.Empty {
+		f.judge()
+	}
 	return f
 }
 
@@ -226,6 +229,8 @@ func (p *plan) stateLine(f *Facts, pl *player, i int, l *linePlan) {
 			f.Notes = append(f.Notes, fmt.Sprintf("line %d: %d packets are not valid %s: silent in the recording and whole on the tape", i, c.broken, c.name))
 		}
 	}
+	s.expected = l.expected(p)
+	l.stateClock(&s)
 	for _, c := range l.chains {
 		s.Packets += c.packets + c.duplicates
 		s.Duplicates += c.duplicates
@@ -245,6 +250,44 @@ func (p *plan) stateLine(f *Facts, pl *player, i int, l *linePlan) {
 	f.Lossy = f.Lossy || v.dropped > 0
 	f.Corrections = append(f.Corrections, v.fixes...)
 	f.Streams = append(f.Streams, s)
+}
+
+const expectedSpan = 2 * nanos
+
+// expected reports whether packets should have come, and been kept.
+func (l *linePlan) expected(p *plan) bool {
+	kept := int64(0)
+	for _, s := range p.segments {
+		for _, rest := range without(l.held, s.from, s.to) {
+			if len(l.specs) > 0 {
+				kept += max(0, rest.to-max(rest.from, l.specs[0].at))
+			}
+		}
+	}
+	return kept >= expectedSpan
+}
+
+// stateClock says how the packets' times were.
+func (l *linePlan) stateClock(s *StreamFacts) {
+	packets, jitter := int64(0), 0.0
+	for _, c := range l.chains {
+		packets, jitter = packets+c.sounds, jitter+c.jitterSum
+		s.JitterMax = max(s.JitterMax, c.jitterMax/1e6)
+	}
+	if packets > 0 {
+		s.Jitter = jitter / float64(packets) / 1e6
+	}
+	gain, span := 0.0, 0.0
+	for _, runs := range l.runs {
+		for _, r := range runs {
+			if r.gain != 0 {
+				gain, span = gain+r.gain*r.span, span+r.span
+			}
+		}
+	}
+	if span > 0 {
+		s.Drift = gain / span * 1e6
+	}
 }
 
 // note says in words what could not be used.

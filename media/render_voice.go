@@ -7,6 +7,7 @@ type voiceOutput struct {
 	strands  []*strand // one for each rate
 	decoders map[sender]decoder
 	buf      []int16
+	heard    meters
 }
 
 // sender is whose decoder it is: a stream in a format.
@@ -40,6 +41,7 @@ func (l *voiceOutput) put(p *placed, from *resampler, rate int, at place) {
 		l.decoders[who] = decode
 	}
 	l.buf = decode(l.buf[:0], p.payload)
+	l.heard.of(rate).add(l.buf)
 	s := l.strand(from, rate, at.done)
 	s.put(l.buf, at)
 }

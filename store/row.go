@@ -38,6 +38,7 @@ type Row struct {
 	Streams      []Stream      `json:"streams"`
 	Keys         []Key         `json:"keys"`
 	Notes        []string      `json:"notes"`
+	Quality      []string      `json:"quality,omitempty"` // no-rtp, one-way, silent, blank; in words in Notes
 
 	CallID    string            `json:"call_id,omitempty"`  // of the RS
 	Sessions  []string          `json:"sessions,omitempty"` // session_id of each CS
@@ -132,8 +133,28 @@ type Stream struct {
 	SRTP            string `json:"srtp,omitempty"`            // suite; "": in clear
 	Unauthenticated int64  `json:"unauthenticated,omitempty"` // of those refused: under none of the SRTP keys
 
-	Gaps []Gap `json:"gaps"`
+	Jitter    float64 `json:"jitter_ms"` // the mean (RFC 3550 section 6.4.1)
+	JitterMax float64 `json:"jitter_max_ms"`
+	Drift     float64 `json:"drift_ppm"`       // by which the sender's clock is fast
+	Level     *Level  `json:"level,omitempty"` // nil: nothing was heard
+
+	Gaps        []Gap        `json:"gaps"`
+	Corrections []Correction `json:"corrections,omitempty"`
 }
+
+// Level is how loud a stream was.
+type Level struct {
+	RMS     float64 `json:"rms_dbfs"`
+	Peak    float64 `json:"peak_dbfs"`
+	Speech  float64 `json:"speech"`  // seconds in which somebody seems to speak
+	Silence float64 `json:"silence"` // seconds that were sent and in which nobody does
+	Clipped float64 `json:"clipped"` // share of samples at the end of the scale, 0 to 1
+}
+
+// Correction is where the file follows the sender's clock: seconds from the
+// call's start, and samples put in (positive) or left out. In JSON it is a pair
+// of the two.
+type Correction [2]float64
 
 // Gap is audio missing from a stream.
 type Gap struct {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"math"
 	"slices"
 	"time"
 
@@ -32,6 +33,7 @@ func (r *Recorder) Seal(ctx context.Context, row *store.Row) error {
 	}
 	state(row, &rendering.Facts)
 	if rendering.Facts.Empty {
+		hear(row, &rendering.Facts)
 		return r.withoutAudio(ctx, row)
 	}
 	if err := r.Store.Err(); err != nil {
@@ -44,6 +46,7 @@ func (r *Recorder) Seal(ctx context.Context, row *store.Row) error {
 	}
 	return r.Store.Seal(ctx, row, rendering.Facts.Container, func(w io.Writer) error {
 		_, err := rendering.WriteTo(w)
+		hear(row, &rendering.Facts)
 		return err
 	})
 }
@@ -106,10 +109,15 @@ func state(row *store.Row, f *media.Facts) {
 		st.Channel = channel(f.Channels, s.Channel)
 		st.Packets, st.Lost, st.Late, st.Duplicates, st.Refused = s.Packets, s.Lost, s.Late, s.Duplicates, s.Refused
 		st.Unauthenticated = s.Unauthenticated
-		st.Gaps = st.Gaps[:0]
+		st.Jitter, st.JitterMax, st.Drift = round(s.Jitter, 100), round(s.JitterMax, 100), round(s.Drift, 10)
+		st.Gaps, st.Corrections = st.Gaps[:0], st.Corrections[:0]
 		for _, g := range s.Gaps {
 			st.Gaps = append(st.Gaps, store.Gap(g))
 		}
+	}
+	for _, c := range f.Corrections {
+		st := &row.Streams[c.Line]
+		st.Corrections = append(st.Corrections, store.Correction{round(c.At, 1e6), float64(c.Samples)})
 	}
 	row.Keys = row.Keys[:0]
 	for _, k := range f.Keys {
@@ -122,12 +130,37 @@ func state(row *store.Row, f *media.Facts) {
 		}
 		row.Keys = append(row.Keys, key)
 	}
+	note(row, f)
+}
+
+// note adds what the rendering says in words.
+func note(row *store.Row, f *media.Facts) {
 	for _, n := range f.Notes {
 		if !slices.Contains(row.Notes, n) {
 			row.Notes = append(row.Notes, n)
 		}
 	}
 }
+
+// hear writes what could be heard into the row.
+func hear(row *store.Row, f *media.Facts) {
+	for _, s := range f.Streams {
+		if l := s.Level; l != nil && s.Line < len(row.Streams) {
+			row.Streams[s.Line].Level = &store.Level{
+				RMS: round(l.RMS, 10), Peak: round(l.Peak, 10),
+				Speech: round(l.Speech, 100), Silence: round(l.Silence, 100), Clipped: round(l.Clipped, 1e6),
+			}
+		}
+	}
+	row.Quality = row.Quality[:0]
+	for _, q := range f.Quality {
+		row.Quality = append(row.Quality, string(q))
+	}
+	note(row, f)
+}
+
+// round keeps as much of a figure as it is known to.
+func round(v, parts float64) float64 { return math.Round(v*parts) / parts }
 
 func channel(channels, c int) string {
 	switch {
