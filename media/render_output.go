@@ -179,7 +179,11 @@ func newMixedOutput(w *bufio.Writer, p *plan) (*mixedOutput, error) {
 		NSamples: uint64(2 * p.frames(placeRate)),
 	}
 	enc, err := flac.NewEncoder(w, info)
-	return &mixedOutput{plan: p, enc: enc, rates: map[int]*resampler{}}, err
+	if err != nil {
+		return nil, err
+	}
+	enc.EnablePredictionAnalysis(false) // subframe does it
+	return &mixedOutput{plan: p, enc: enc, rates: map[int]*resampler{}}, nil
 }
 
 func (o *mixedOutput) sound(v *placedLine, p *placed, pos, skip, n, stretch int64) {
@@ -244,9 +248,7 @@ func (o *mixedOutput) encode(least int) error {
 			Channels: frame.Channels(channels - 1), BitsPerSample: 16,
 		}}
 		for side := range channels {
-			f.Subframes = append(f.Subframes, &frame.Subframe{
-				SubHeader: frame.SubHeader{Pred: frame.PredVerbatim}, Samples: o.ready[side][:n], NSamples: n,
-			})
+			f.Subframes = append(f.Subframes, subframe(o.ready[side][:n]))
 		}
 		if err := o.enc.WriteFrame(f); err != nil {
 			return err

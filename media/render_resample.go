@@ -50,12 +50,9 @@ func (r *resampler) add(mix []int, from int64, in []int16) {
 			mix[i] += int(in[begin+r.half-1])
 			continue
 		}
-		sum := int64(1 << (tapsBits - 1))
 		taps := r.phase(phase)
-		for k, s := range in[begin : begin+len(taps)] {
-			sum += int64(taps[k]) * int64(s)
-		}
-		mix[i] += int(sum >> tapsBits)
+		sum := weigh(taps, in[begin:begin+len(taps)], 2*phase == r.up)
+		mix[i] += int((sum + 1<<(tapsBits-1)) >> tapsBits)
 	}
 }
 
@@ -68,4 +65,23 @@ func (r *resampler) phase(phase int64) []int32 {
 		}
 	}
 	return r.taps[phase]
+}
+
+// weigh sums up samples by their weights. Half-way between two samples the
+// weights are the same on both sides.
+func weigh(taps []int32, in []int16, halfWay bool) int64 {
+	var a, b int64
+	if !halfWay || len(taps)%4 != 0 {
+		for k, s := range in[:len(taps)] {
+			a += int64(taps[k]) * int64(s)
+		}
+		return a
+	}
+	half := len(taps) / 2
+	left, right, taps := in[:half], in[half:2*half], taps[:half]
+	for k := 0; k+1 < len(left) && k+1 < len(taps); k += 2 {
+		a += int64(taps[k]) * int64(int32(left[k])+int32(right[half-1-k]))
+		b += int64(taps[k+1]) * int64(int32(left[k+1])+int32(right[half-2-k]))
+	}
+	return a + b
 }

@@ -100,7 +100,9 @@ func (l *voiceOutput) add(mix []int, from int64) {
 		first, n := s.from.span(from, len(mix))
 		l.buf = slices.Grow(l.buf[:0], n)[:n]
 		s.lane.read(first, l.buf)
-		s.from.add(mix, from, l.buf)
+		if slices.ContainsFunc(l.buf, func(s int16) bool { return s != 0 }) {
+			s.from.add(mix, from, l.buf)
+		}
 	}
 }
 
