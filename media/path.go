@@ -22,11 +22,12 @@ const (
 // LineSpec is what the newest offer and answer say of one line.
 type LineSpec struct {
 	Label     string         `json:"label"`
-	Ours      bool           `json:"ours"`      // our extension speaks here: its keys count, it is the left channel
-	Mixed     bool           `json:"mixed"`     // one line carries both sides
-	Receiving bool           `json:"receiving"` // negotiated sendonly/recvonly; false: inactive, hold, and nothing is kept
-	Source    netip.AddrPort `json:"-"`         // where packets must come from; the zero value refuses nothing
-	Latch     bool           `json:"-"`         // NAT: lock to the first valid source instead
+	Ours      bool           `json:"ours"`           // our extension speaks here: its keys count, it is the left channel
+	Mixed     bool           `json:"mixed"`          // one line carries both sides
+	Receiving bool           `json:"receiving"`      // negotiated sendonly/recvonly; false: inactive, the recording is paused, and nothing is kept
+	Held      bool           `json:"held,omitempty"` // the party that spoke here is on hold: nothing need come
+	Source    netip.AddrPort `json:"-"`              // where packets must come from; the zero value refuses nothing
+	Latch     bool           `json:"-"`              // NAT: lock to the first valid source instead
 	Formats   []Format       `json:"formats"`
 	Local     netip.AddrPort `json:"local"` // our port, for the pcap of the original
 	Remote    netip.AddrPort `json:"remote"`

@@ -10,14 +10,17 @@ const (
 )
 
 // span is a period of the call, ns since call time 0.
-type span struct{ from, to int64 }
+type span struct {
+	from, to int64
+	cause    string // why nothing comes in it, where that is what it is about
+}
 
 // clip returns what of the spans lies between from and to.
 func clip(spans []span, from, to int64) []span {
 	var out []span
 	for _, s := range spans {
 		if s.from < to && s.to > from {
-			out = append(out, span{max(s.from, from), min(s.to, to)})
+			out = append(out, span{max(s.from, from), min(s.to, to), s.cause})
 		}
 	}
 	return out
@@ -28,12 +31,12 @@ func without(spans []span, from, to int64) []span {
 	var out []span
 	for _, s := range clip(spans, from, to) {
 		if s.from > from {
-			out = append(out, span{from, s.from})
+			out = append(out, span{from: from, to: s.from})
 		}
 		from = max(from, s.to)
 	}
 	if from < to {
-		out = append(out, span{from, to})
+		out = append(out, span{from: from, to: to})
 	}
 	return out
 }
@@ -51,10 +54,10 @@ func (pl *player) hole(v *placedLine, from, to, missing int64) {
 			pl.gap(v, open, "lost", lostSpan)
 			continue
 		}
-		for _, held := range clip(v.plan.held, open.from, open.to) {
-			pl.gap(v, held, "held", lostSpan)
+		for _, quiet := range clip(v.plan.quiet, open.from, open.to) {
+			pl.gap(v, quiet, quiet.cause, lostSpan)
 		}
-		for _, rest := range without(v.plan.held, open.from, open.to) {
+		for _, rest := range without(v.plan.quiet, open.from, open.to) {
 			switch {
 			case v.broken:
 				pl.gap(v, rest, "undecodable", lostSpan)

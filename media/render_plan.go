@@ -25,7 +25,7 @@ type plan struct {
 type linePlan struct {
 	label  string
 	runs   [][]run // by chain
-	held   []span
+	quiet  []span  // paused or held
 	specs  []lineChange
 	codecs []codecCount
 	chains []*chain
@@ -34,8 +34,8 @@ type linePlan struct {
 
 // lineChange is what a line is from a time on.
 type lineChange struct {
-	at              int64
-	ours, receiving bool
+	at                    int64
+	ours, receiving, held bool
 }
 
 // codecCount is how much came in one format.
@@ -69,7 +69,7 @@ func survey(t Tape) (*plan, error) {
 		if open = now; now {
 			opened = at
 		} else if at > opened {
-			p.segments = append(p.segments, span{opened, at})
+			p.segments = append(p.segments, span{from: opened, to: at})
 		}
 	}
 	r.onPacket = func(q *tapePacket) error {
@@ -91,7 +91,7 @@ func survey(t Tape) (*plan, error) {
 	// Packets without a word about a gate passed an open one; nothing without a
 	// word is a selective call that nobody marked.
 	if open && p.length > opened || gates == 0 && packets > 0 {
-		p.segments = append(p.segments, span{opened, p.length})
+		p.segments = append(p.segments, span{from: opened, to: p.length})
 	}
 	for i, l := range r.lines {
 		if p.lines[i] == nil || l == nil {
@@ -102,7 +102,7 @@ func survey(t Tape) (*plan, error) {
 			p.lines[i].runs = append(p.lines[i].runs, findRuns(c.bins))
 			c.bins = nil
 		}
-		p.lines[i].hold(p.length)
+		p.lines[i].rest(p.length)
 	}
 	p.lay()
 	return p, nil
@@ -112,7 +112,7 @@ func (l *linePlan) change(s LineSpec, at int64) {
 	if s.Label != "" {
 		l.label = s.Label
 	}
-	l.specs = append(l.specs, lineChange{at: at, ours: s.Ours, receiving: s.Receiving})
+	l.specs = append(l.specs, lineChange{at: at, ours: s.Ours, receiving: s.Receiving, held: s.Held})
 }
 
 func (l *linePlan) count(p *tapePacket) {
@@ -135,21 +135,24 @@ func (l *linePlan) codec(f *lineFormat) *codecCount {
 	return &l.codecs[len(l.codecs)-1]
 }
 
-// hold notes when the line was on hold.
-func (l *linePlan) hold(end int64) {
+// rest notes when the line was paused or on hold.
+func (l *linePlan) rest(end int64) {
 	for i, s := range l.specs {
-		until := end
+		until, cause := end, "paused"
 		if i+1 < len(l.specs) {
 			until = l.specs[i+1].at
 		}
-		if s.receiving || until <= s.at {
+		if s.held {
+			cause = "held"
+		}
+		if s.receiving && !s.held || until <= s.at {
 			continue
 		}
-		if n := len(l.held); n > 0 && l.held[n-1].to == s.at {
-			l.held[n-1].to = until
+		if n := len(l.quiet); n > 0 && l.quiet[n-1].to == s.at && l.quiet[n-1].cause == cause {
+			l.quiet[n-1].to = until
 			continue
 		}
-		l.held = append(l.held, span{s.at, until})
+		l.quiet = append(l.quiet, span{s.at, until, cause})
 	}
 }
 
@@ -258,7 +261,7 @@ const expectedSpan = 2 * nanos
 func (l *linePlan) expected(p *plan) bool {
 	kept := int64(0)
 	for _, s := range p.segments {
-		for _, rest := range without(l.held, s.from, s.to) {
+		for _, rest := range without(l.quiet, s.from, s.to) {
 			if len(l.specs) > 0 {
 				kept += max(0, rest.to-max(rest.from, l.specs[0].at))
 			}

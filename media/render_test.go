@@ -111,25 +111,35 @@ func TestStallAtTheBeginning(t *testing.T) {
 }
 
 func TestPauses(t *testing.T) {
-	for name, stands := range map[string]bool{"the sender's clock goes on": false, "the sender's clock stands": true} {
+	for name, c := range map[string]struct {
+		stands, receiving, held bool
+		cause                   string
+	}{
+		"the sender's clock goes on":     {cause: "paused"},
+		"the sender's clock stands":      {stands: true, cause: "paused"},
+		"on hold, nothing comes":         {held: true, cause: "held"},
+		"on hold, something might come":  {held: true, receiving: true, cause: "held"},
+		"nobody says why nothing comes":  {receiving: true, cause: "not-sent"},
+		"nor does whoever's clock stood": {receiving: true, stands: true, cause: "not-sent"},
+	} {
 		t.Run(name, func(t *testing.T) {
 			s := begin(2)
 			a := &leg{s: s, ssrc: 1}
 			a.send(0, 100)
-			held := LineSpec{Label: "1", Ours: true, Formats: g711Formats}
-			s.add(KindLine, 2*nanos, 0, held)
-			if !stands {
+			now := LineSpec{Label: "1", Ours: true, Formats: g711Formats, Receiving: c.receiving, Held: c.held}
+			s.add(KindLine, 2*nanos, 0, now)
+			if !c.stands {
 				a.stamp += 3 * 8000
 			}
-			held.Receiving = true
-			s.add(KindLine, 5*nanos, 0, held)
+			now.Receiving, now.Held = true, false
+			s.add(KindLine, 5*nanos, 0, now)
 			a.send(5*nanos, 100)
 			(&leg{s: s, line: 1, ssrc: 2}).send(0, 350)
 			f, sides := render(t, s.end(7*nanos))
 			wantAt(t, sides[0], 99*160, 99)
 			wantAt(t, sides[0], 40000, 100)
 			wantAt(t, sides[0], 40000+99*160, 199)
-			if got := gapsOf(f, 0); got != "2-5 held\n" {
+			if got := gapsOf(f, 0); got != "2-5 "+c.cause+"\n" {
 				t.Errorf("gaps: %s", got)
 			}
 		})

@@ -239,6 +239,7 @@ func (c *Call) describe(at time.Time) {
 		spec := media.LineSpec{
 			Label:     l.offered.Label,
 			Receiving: c.wants(l),
+			Held:      l.offered.Addr.Addr().IsUnspecified() || c.understood && len(senders) == 0,
 			Source:    l.offered.Addr,
 			Latch:     c.source.Latch,
 			Formats:   formats(l.carried()),
