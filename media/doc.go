@@ -21,6 +21,10 @@
 // Intake.Secure starts one goroutine a line, which makes keys by DTLS-SRTP and
 // ends with the line; CloseLine and Close await it.
 //
+// What comes is reported on as RFC 3550 asks (report.go): every five seconds a
+// receiver report goes from a line's own RTCP port to where its sender's come
+// from, encrypted where the media is, and a goodbye when the line closes.
+//
 // Codecs are rows of one table (codec.go), a file each; whoever renders or
 // accepts a line asks the table. A codec that is not decoded here can have a
 // row all the same, which says how long its payloads last. Everything decoded

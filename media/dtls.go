@@ -174,14 +174,14 @@ func (h *handshake) shake(ctx context.Context) (*dtls.Conn, error) {
 		_ = conn.Close()
 		return nil, err
 	}
-	key, err := theirKey(conn)
+	theirs, own, err := keysOf(conn)
 	if err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
 	// A cancelled line closes the connection under whoever reads it.
 	context.AfterFunc(ctx, func() { _ = conn.Close() })
-	h.path.setKeys(h.line, time.Now().UnixNano(), []MasterKey{key})
+	h.path.setKeys(h.line, time.Now().UnixNano(), []MasterKey{theirs}, own)
 	return conn, nil
 }
 
@@ -197,9 +197,9 @@ func (h *handshake) verify(certificates [][]byte, _ [][]*x509.Certificate) error
 	return errStranger
 }
 
-// theirKey is the key of the side that began (RFC 5764 section 4.2): both keys,
-// then both salts.
-func theirKey(conn *dtls.Conn) (MasterKey, error) {
+// keysOf are the keys of the side that began, and ours (RFC 5764 section 4.2):
+// both keys, then both salts.
+func keysOf(conn *dtls.Conn) (theirs, own MasterKey, err error) {
 	id, _ := conn.SelectedSRTPProtectionProfile()
 	for _, p := range dtlsProfiles {
 		if p.id != id {
@@ -207,21 +207,22 @@ func theirKey(conn *dtls.Conn) (MasterKey, error) {
 		}
 		s, err := suiteOf(p.suite)
 		if err != nil {
-			return MasterKey{}, err
+			return theirs, own, err
 		}
 		state, _ := conn.ConnectionState()
 		all, err := state.ExportKeyingMaterial("EXTRACTOR-dtls_srtp", nil, 2*(s.key+s.salt))
 		if err != nil {
-			return MasterKey{}, err
+			return theirs, own, err
 		}
-		mki, _ := conn.RemoteSRTPMasterKeyIdentifier()
-		key := MasterKey{Suite: s.name, Key: slices.Concat(all[:s.key], all[2*s.key:2*s.key+s.salt])}
-		if len(mki) > 0 {
-			key.MKI = slices.Clone(mki)
+		keys, salts := all[:2*s.key], all[2*s.key:]
+		theirs = MasterKey{Suite: s.name, Key: slices.Concat(keys[:s.key], salts[:s.salt])}
+		own = MasterKey{Suite: s.name, Key: slices.Concat(keys[s.key:], salts[s.salt:])}
+		if mki, _ := conn.RemoteSRTPMasterKeyIdentifier(); len(mki) > 0 {
+			theirs.MKI = slices.Clone(mki)
 		}
-		return key, nil
+		return theirs, own, nil
 	}
-	return MasterKey{}, errors.New("the two sides agreed on no way to encrypt (use_srtp)")
+	return theirs, own, errors.New("the two sides agreed on no way to encrypt (use_srtp)")
 }
 
 // end ends the handshake and waits for it.

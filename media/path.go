@@ -28,6 +28,9 @@ type LineSpec struct {
 	Held      bool           `json:"held,omitempty"` // the party that spoke here is on hold: nothing need come
 	Source    netip.AddrPort `json:"-"`              // where packets must come from; the zero value refuses nothing
 	Latch     bool           `json:"-"`              // NAT: lock to the first valid source instead
+	RTCP      netip.AddrPort `json:"-"`              // where receiver reports go, until RTCP has come from elsewhere
+	Mux       bool           `json:"-"`              // RTCP comes to the RTP port and goes from it (RFC 5761)
+	NoReports bool           `json:"-"`              // the sender wants none (RFC 3556: b=RR:0)
 	Formats   []Format       `json:"formats"`
 	Local     netip.AddrPort `json:"local"` // our port, for the pcap of the original
 	Remote    netip.AddrPort `json:"remote"`
@@ -37,6 +40,7 @@ type LineSpec struct {
 	// Without Secure, keys open what they can and the rest is taken as it is.
 	Secure bool        `json:"secure,omitempty"`
 	Keys   []MasterKey `json:"-"`
+	Own    *MasterKey  `json:"-"` // what we send reports under; nil: none are sent on a secure line
 	DTLS   bool        `json:"-"` // keys come by DTLS: those the line has stay
 }
 
@@ -65,18 +69,20 @@ type Event struct {
 // capture drives it in replay. Safe for concurrent use; its lock is the call's
 // own.
 type Path struct {
-	mu       sync.Mutex // guards everything below
-	sink     Sink
-	onEvent  func(Event)
-	lines    []*line // by number; nil until SetLine
-	start    string
-	stop     string
-	mode     Mode
-	gate     gate
-	unsaid   *GateMove // opened by NewPath, which knows no time: not on tape yet
-	dirty    bool      // something was appended since the last Flush
-	finished bool
-	err      error // the sink's first
+	mu         sync.Mutex // guards everything below
+	sink       Sink
+	onEvent    func(Event)
+	lines      []*line // by number; nil until SetLine
+	start      string
+	stop       string
+	mode       Mode
+	gate       gate
+	unsaid     *GateMove // opened by NewPath, which knows no time: not on tape yet
+	dirty      bool      // something was appended since the last Flush
+	finished   bool
+	name       string // of us, in reports
+	reportRoom [maxReport]byte
+	err        error // the sink's first
 }
 
 // line is what a Path knows of one media line.
@@ -89,6 +95,7 @@ type line struct {
 	srtp     *srtpLine // nil: there were no keys
 	wire     *dtlsWire // where DTLS goes; nil: nowhere
 	ssrcs    ssrcSet
+	reports  reporter
 	keys     keypad
 	counts   LineCounts
 	opening  int   // of the gate, the last in which audio was kept
@@ -97,7 +104,7 @@ type line struct {
 
 // NewPath makes a Path. With ModeFull the gate is open from the beginning.
 func NewPath(c PathConfig) *Path {
-	p := &Path{sink: c.Sink, onEvent: c.OnEvent, mode: c.Mode}
+	p := &Path{sink: c.Sink, onEvent: c.OnEvent, mode: c.Mode, name: cname()}
 	p.setCommands(c.Start, c.Stop)
 	if c.Mode == ModeFull {
 		p.unsaid = &GateMove{Open: true, Why: "full"}
@@ -137,7 +144,7 @@ func (p *Path) SetLine(i int, at int64, s LineSpec) {
 	s.Formats = l.announce(s.Formats)
 	l.source.set(s.Source, s.Latch)
 	l.secure(at, &s)
-	s.Keys = nil // srtp has them
+	s.Keys, s.Own = nil, nil // srtp and reports have them
 	l.spec = s
 	p.appendJSON(KindLine, at, i, s)
 }
@@ -270,6 +277,7 @@ func (p *Path) counts() []LineCounts {
 			continue
 		}
 		c := l.counts
+		c.Lost, c.Jitter = l.reports.fared()
 		if l.last != 0 {
 			c.LastPacket = time.Unix(0, l.last)
 		}

@@ -19,7 +19,7 @@ func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte)
 	p.sayGate(at)
 	from = bare(from)
 	if rtcp || looksRTCP(b) {
-		p.rtcp(l, i, at, from, b)
+		p.rtcp(l, i, at, from, !rtcp, b)
 		return
 	}
 	if !l.source.admits(from) || !l.rate.allows(at) {
@@ -40,13 +40,18 @@ func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte)
 		return
 	}
 	use := l.use(h)
-	if use == payloadUnknown || !l.ssrcs.admits(h.ssrc, at) {
+	place, admitted := 0, false
+	if use != payloadUnknown {
+		place, admitted = l.ssrcs.admits(h.ssrc, at)
+	}
+	if !admitted {
 		l.counts.Refused++
 		return
 	}
 	l.source.lock(from)
 	l.counts.Received++
 	l.last = at
+	l.reports.took(place, h, l.clock(h, use), at)
 	p.admitted(l, i, at, h, use, b)
 }
 
@@ -79,7 +84,7 @@ func (p *Path) admitted(l *line, i int, at int64, h rtpPacket, use payloadUse, b
 	}
 }
 
-func (p *Path) rtcp(l *line, i int, at int64, from netip.AddrPort, b []byte) {
+func (p *Path) rtcp(l *line, i int, at int64, from netip.AddrPort, mux bool, b []byte) {
 	if !l.source.admitsRTCP(from.Addr()) || !l.rtcpRate.allows(at) || !validRTCP(b) {
 		l.counts.Refused++
 		return
@@ -89,6 +94,7 @@ func (p *Path) rtcp(l *line, i int, at int64, from netip.AddrPort, b []byte) {
 		return
 	}
 	l.counts.RTCP++
+	l.reports.read(b, from, mux, at)
 	if p.gate.passes(at, 0) {
 		p.append(KindRTCP, at, i, b)
 	}
@@ -134,6 +140,19 @@ func (l *line) format(payloadType uint8) *Format {
 		}
 	}
 	return nil
+}
+
+// clock is how fast the timestamps of an audio packet run, Hz; 0 for others.
+func (l *line) clock(h rtpPacket, use payloadUse) int {
+	if use == payloadAudio {
+		if f := l.format(h.payloadType); f != nil {
+			return f.Clock
+		}
+		if f, static := staticFormat(h.payloadType); static {
+			return f.Clock
+		}
+	}
+	return 0
 }
 
 // length returns how many nanoseconds of audio a packet holds, so that the

@@ -95,12 +95,13 @@ type ssrcSet struct {
 	last [maxSSRCs]int64
 }
 
-func (s *ssrcSet) admits(ssrc uint32, at int64) bool {
+// admits gives an SSRC a place in the set; false: there is none.
+func (s *ssrcSet) admits(ssrc uint32, at int64) (place int, ok bool) {
 	free := -1
 	for i := range s.n {
 		if s.ssrc[i] == ssrc {
 			s.last[i] = at
-			return true
+			return i, true
 		}
 		if at-s.last[i] > ssrcIdle {
 			free = i
@@ -108,11 +109,11 @@ func (s *ssrcSet) admits(ssrc uint32, at int64) bool {
 	}
 	if free < 0 {
 		if s.n == maxSSRCs {
-			return false
+			return 0, false
 		}
 		free = s.n
 		s.n++
 	}
 	s.ssrc[free], s.last[free] = ssrc, at
-	return true
+	return free, true
 }

@@ -103,6 +103,7 @@ func (in *Intake) CloseLine(i int) {
 		}
 		if !in.held {
 			in.drainNow()
+			in.path.takeLeave(i, time.Now().UnixNano(), in.post)
 		}
 		in.retire(p)
 		in.pairs = append(in.pairs[:n], in.pairs[n+1:]...)
@@ -157,6 +158,9 @@ func (in *Intake) Close() {
 		return
 	}
 	in.drainNow()
+	for _, p := range in.pairs {
+		in.path.takeLeave(p.line, time.Now().UnixNano(), in.post)
+	}
 	in.closed = true
 	in.setListening(false)
 	for _, p := range in.pairs {
@@ -208,10 +212,28 @@ func (in *Intake) tick(d *drainer) {
 	if in.closed {
 		return
 	}
-	if !in.held && d != nil {
-		in.drainWith(d)
+	if !in.held {
+		if d != nil {
+			in.drainWith(d)
+		}
+		in.path.report(time.Now().UnixNano(), in.post)
 	}
 	in.flush()
+}
+
+// post sends RTCP from a line's own port. A report that cannot be sent is lost
+// like any other. The caller holds in.mu.
+func (in *Intake) post(line int, mux bool, to netip.AddrPort, b []byte) {
+	for _, p := range in.pairs {
+		if p.line != line {
+			continue
+		}
+		from := p.rtcp
+		if mux {
+			from = p.rtp
+		}
+		_ = from.send(to, b)
+	}
 }
 
 // drainWith feeds the path from all sockets, merged by arrival, so that a key

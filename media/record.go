@@ -86,5 +86,8 @@ type LineCounts struct {
 	Unauthenticated int64 `json:"unauthenticated,omitempty"`
 	Replayed        int64 `json:"replayed,omitempty"`
 
+	Lost   int64   `json:"lost,omitempty"`      // of the senders that are here, so far
+	Jitter float64 `json:"jitter_ms,omitempty"` // now, of whoever sent most (RFC 3550 section 6.4.1)
+
 	LastPacket time.Time `json:"-"`
 }

@@ -5,6 +5,7 @@ import "encoding/binary"
 // rtpPacket is what the record path reads of an RTP packet (RFC 3550 5.1).
 type rtpPacket struct {
 	payloadType uint8
+	seq         uint16
 	timestamp   uint32
 	ssrc        uint32
 	payload     []byte // without padding; part of the datagram
@@ -29,6 +30,7 @@ func parseRTP(b []byte) (p rtpPacket, ok bool) {
 		end -= padding
 	}
 	p.payloadType = b[1] & 0x7f
+	p.seq = binary.BigEndian.Uint16(b[2:])
 	p.timestamp = binary.BigEndian.Uint32(b[4:])
 	p.ssrc = binary.BigEndian.Uint32(b[8:])
 	p.payload = b[start:end:end]

@@ -2,6 +2,10 @@ package media
 
 // secure takes what an offer and answer say of a line's encryption.
 func (l *line) secure(at int64, s *LineSpec) {
+	if s.Own != nil && !s.DTLS && (l.reports.key == nil || !l.reports.key.is(*s.Own)) {
+		// A key that Check refuses is none: nothing is sent under it.
+		l.reports.key, _ = newSRTPKey(*s.Own)
+	}
 	switch {
 	case s.DTLS:
 		return
@@ -56,8 +60,9 @@ func (l *line) open(at int64, rtcp bool, b []byte) ([]byte, srtpVerdict) {
 	return l.srtp.openRTP(at, b, headerLen)
 }
 
-// setKeys gives a line the keys that a handshake made.
-func (p *Path) setKeys(i int, at int64, keys []MasterKey) {
+// setKeys gives a line the keys that a handshake made: theirs, and the one that
+// is ours.
+func (p *Path) setKeys(i int, at int64, theirs []MasterKey, own MasterKey) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := p.line(i)
@@ -67,7 +72,8 @@ func (p *Path) setKeys(i int, at int64, keys []MasterKey) {
 	if l.srtp == nil {
 		l.srtp = &srtpLine{}
 	}
-	l.srtp.setKeys(at, keys)
+	l.srtp.setKeys(at, theirs)
+	l.reports.key, _ = newSRTPKey(own)
 }
 
 // setWire says where the DTLS datagrams of a line go; nil: nowhere.

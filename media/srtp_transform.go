@@ -93,6 +93,30 @@ func (k *srtpKey) openTaggedRTCP(b []byte, tagLen int) (clear []byte, index uint
 	return b[:tail], index, true
 }
 
+// srtpRoom is what protection adds to a packet at most, with an MKI of ours.
+const srtpRoom = gcmTag + srtcpTail + srtcpTag
+
+// sealRTCP protects b, which has srtpRoom left, in place. Each index is used
+// once.
+func (k *srtpKey) sealRTCP(b []byte, index uint32) []byte {
+	word := index&0x7fffffff | 1<<31
+	if k.suite.gcm {
+		k.startNonce(&k.rtcp, b[4:8], uint64(index&0x7fffffff))
+		copy(k.aad[:], b[:rtcpHeader])
+		binary.BigEndian.PutUint32(k.aad[rtcpHeader:], word)
+		b = k.rtcp.aead.Seal(b[:rtcpHeader], k.counter[:12], b[rtcpHeader:], k.aad[:])
+		b = binary.BigEndian.AppendUint32(b, word)
+		return append(b, k.master.MKI...)
+	}
+	k.startCounter(&k.rtcp, b[4:8], uint64(index&0x7fffffff))
+	k.crypt(k.rtcp.block, b[rtcpHeader:])
+	b = binary.BigEndian.AppendUint32(b, word)
+	k.rtcp.mac.Reset()
+	k.rtcp.mac.Write(b)
+	tag := k.rtcp.mac.Sum(k.sum[:0])[:srtcpTag]
+	return append(append(b, k.master.MKI...), tag...)
+}
+
 // srtcpIndex reads the word behind the payload (RFC 3711 section 3.4).
 func srtcpIndex(b []byte) (index uint32, isEncrypted bool) {
 	word := binary.BigEndian.Uint32(b)

@@ -68,6 +68,7 @@ type Line struct {
 	Addr      netip.AddrPort // where the SRC's media comes from: c= and m= port; invalid Addr when c= is a host name
 	RTCP      netip.AddrPort // where its RTCP comes from: a=rtcp, else by Mux the same port or the next
 	Mux       bool           // a=rtcp-mux
+	NoReports bool           // b=RR:0: it wants no receiver reports (RFC 3556)
 	Direction Direction      // effective: c=0.0.0.0 makes it inactive, absence sendrecv
 	Codecs    []Codec        // in the offer's order
 	Ptime     time.Duration

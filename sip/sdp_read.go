@@ -89,6 +89,7 @@ type sdpLevel struct {
 	connection string // c=, the first
 	direction  Direction
 	ptime      time.Duration
+	noReports  bool // b=RR:0
 
 	fingerprints []string
 	setup        string
@@ -125,6 +126,10 @@ func (r *sdpReader) level(kind byte, value string) {
 	case 't':
 		if start, stop, ok := strings.Cut(value, " "); ok && decimal(start) && decimal(strings.TrimSpace(stop)) {
 			r.d.timing = start + " " + strings.TrimSpace(stop)
+		}
+	case 'b':
+		if kbps, ok := strings.CutPrefix(value, "RR:"); ok {
+			level.noReports = strings.TrimSpace(kbps) == "0"
 		}
 	case 'a':
 		r.attribute(level, value)
@@ -194,6 +199,7 @@ func (r *sdpReader) line(m *sdpMedia) Line {
 	if m.ptime != 0 {
 		l.Ptime = m.ptime
 	}
+	l.NoReports = m.noReports || r.session.noReports
 	if l.Fingerprints, l.Setup = m.fingerprints, m.setup; l.Fingerprints == nil {
 		l.Fingerprints = r.session.fingerprints
 	}

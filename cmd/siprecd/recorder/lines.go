@@ -248,6 +248,10 @@ func (c *Call) describe(at time.Time) {
 			Secure:    l.secured.on,
 			Keys:      l.secured.theirs,
 			DTLS:      l.secured.peers != nil,
+			Own:       l.secured.own(),
+			RTCP:      l.offered.RTCP,
+			Mux:       l.offered.Mux,
+			NoReports: l.offered.NoReports,
 		}
 		foreign := false
 		for _, id := range senders {

@@ -130,6 +130,16 @@ func (s secured) answer(c sip.Crypto) (sip.Crypto, error) {
 	return ownCrypto(c.Tag, c.Suite)
 }
 
+// own is the key we send under; nil: none has been settled on.
+func (s secured) own() *media.MasterKey {
+	for _, o := range s.ours {
+		if o.Suite == s.suite && len(o.Keys) > 0 {
+			return &media.MasterKey{Suite: o.Suite, Key: o.Keys[0].Key, MKI: o.Keys[0].MKI}
+		}
+	}
+	return nil
+}
+
 func ownCrypto(tag int, suite string) (sip.Crypto, error) {
 	k, err := media.NewMasterKey(suite)
 	if err != nil {
