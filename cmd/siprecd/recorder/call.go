@@ -146,6 +146,7 @@ func (c *Call) Row() store.Row {
 		if n.Line < len(row.Streams) {
 			s := &row.Streams[n.Line]
 			s.Packets, s.Refused, s.Unauthenticated = n.Kept, n.Refused, n.Unauthenticated
+			s.Lost, s.Jitter = n.Lost, round(n.Jitter, 100)
 		}
 	}
 	row.Notes = slices.Concat(row.Notes, deaf(counts, row.Streams), paused(counts), dropped(counts))

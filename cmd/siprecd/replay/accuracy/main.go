@@ -93,6 +93,8 @@ func (s *scenario) measure(binary, dir string, length time.Duration) (*result, i
 	var calls []struct {
 		ID      string `json:"id"`
 		Streams []struct {
+			Channel     string            `json:"channel"`
+			Gaps        []gap             `json:"gaps"`
 			Corrections []json.RawMessage `json:"corrections"`
 		} `json:"streams"`
 	}
@@ -100,13 +102,19 @@ func (s *scenario) measure(binary, dir string, length time.Duration) (*result, i
 		return nil, 0, fmt.Errorf("replay printed no single call: %v\n%s", err, printed)
 	}
 	call, fixes := calls[0], 0
+	var holes [2][]gap
 	for _, stream := range call.Streams {
 		fixes += len(stream.Corrections)
+		side := 0
+		if stream.Channel == "right" {
+			side = 1
+		}
+		holes[side] = append(holes[side], stream.Gaps...)
 	}
 	if _, err := command(binary, "export", "--data", data, call.ID, "--format", "pcm", "-o", audio); err != nil {
 		return nil, 0, err
 	}
-	h, err := listen(audio)
+	h, err := listen(audio, holes)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -22,8 +22,13 @@ const (
 	deafAfter = 300 * time.Millisecond // a click
 )
 
-// listen reads a stereo WAV of 16-bit samples.
-func listen(name string) (*heard, error) {
+// gap is a hole that the recorder says there is, s. What is heard in it was
+// never said: it was lost, and stands for what was.
+type gap struct{ Start, End float64 }
+
+// listen reads a stereo WAV of 16-bit samples, with deaf ears where there are
+// holes, in order of time.
+func listen(name string, holes [2][]gap) (*heard, error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -44,6 +49,13 @@ func listen(name string) (*heard, error) {
 			return nil, err
 		}
 		for side := range 2 {
+			now := float64(n) / float64(hz)
+			for len(holes[side]) > 0 && holes[side][0].End <= now {
+				holes[side] = holes[side][1:]
+			}
+			if len(holes[side]) > 0 && holes[side][0].Start <= now {
+				continue
+			}
 			x := int(int16(binary.LittleEndian.Uint16(frame[2*side:])))
 			switch list := h.clicks[side]; {
 			case x > loudness && n >= deaf[side]:
