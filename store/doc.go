@@ -97,6 +97,21 @@
 //	ledger/verifier.pub       its public half
 //	ledger.damaged-<time>/    a log that did not hold what it once stated
 //
+// # A bundle
+//
+// What WriteBundle hands to a court, and SealBundle seals: a zip of two files,
+// READ-ME.txt and sealed.age, with one spelling, so that no byte of it can be
+// another. Sealed is a zip again:
+//
+//	<ULID>/audio.wav, facts.json     as sealed; the leaf of the handing out states
+//	                                 the digest of this folder
+//	<ULID>/ledger/17.leaf            a leaf that speaks of it, with
+//	<ULID>/ledger/17.tlog-proof      its inclusion proof (C2SP tlog-proof) and
+//	<ULID>/ledger/17.row.json        its readable row and salt
+//	checkpoint, ledger.pub           the signed tree, and its key
+//	report.html, READ-ME.txt         for people
+//	SHA256SUMS
+//
 // # A tape
 //
 // All integers are little-endian.

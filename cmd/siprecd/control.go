@@ -35,6 +35,7 @@ func (d *desk) handler() http.Handler {
 	mux.HandleFunc("GET /export/{id}", d.serveExport)
 	mux.HandleFunc("POST /reload", d.serveReload)
 	mux.HandleFunc("POST /reindex", d.serveReindex)
+	mux.HandleFunc("POST /bundle", d.serveBundle)
 	d.keyRoutes(mux)
 	d.retentionRoutes(mux)
 	mux.HandleFunc("GET /verify", d.serveVerify)

@@ -23,6 +23,7 @@ type commands struct {
 	Status  StatusCmd  `cmd:"" help:"One screen: who sends to us, what is live, the disk, the last errors."`
 	Calls   CallsCmd   `cmd:"" help:"List recordings, newest first."`
 	Export  ExportCmd  `cmd:"" help:"Write the audio of a recording to a file."`
+	Bundle  BundleCmd  `cmd:"" help:"Hand recordings to a court or an auditor, with proofs, in one sealed file."`
 	Replay  ReplayCmd  `cmd:"" help:"Record a capture file, offline, with the same result every time."`
 	Call    CallCmd    `cmd:"" help:"Place SIPREC calls: a recording client for trying a recorder."`
 	Keys    KeysCmd    `cmd:"" help:"Custodians and the keys of recordings: who can let them be heard."`
@@ -31,7 +32,7 @@ type commands struct {
 	Hold      HoldCmd      `cmd:"" help:"Keep one recording past its day, by order of a document."`
 	Release   ReleaseCmd   `cmd:"" help:"End a hold."`
 	Delete    DeleteCmd    `cmd:"" help:"Destroy one recording before its day."`
-	Verify    VerifyCmd    `cmd:"" help:"Re-read ledger and recordings without any key: what is missing, altered, added."`
+	Verify    VerifyCmd    `cmd:"" help:"Re-read ledger and recordings without any key, or check a bundle."`
 
 	Reindex ReindexCmd `cmd:"" help:"Rebuild the catalogue from the files of the vault."`
 	Version VersionCmd `cmd:"" help:"Print the version."`

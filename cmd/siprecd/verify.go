@@ -13,6 +13,11 @@ import (
 
 // VerifyCmd is `siprecd verify`.
 type VerifyCmd struct {
+	Bundle         string `arg:"" optional:"" placeholder:"CASE.ZIP" help:"Check this bundle instead of the data directory. Needs nothing but the file, and what opens it."`
+	PassphraseFile string `placeholder:"FILE" help:"The bundle's passphrase is the first line of FILE. Without this and --identity it is asked for."`
+	Identity       string `placeholder:"FILE" help:"An age identity file that opens the bundle."`
+	Key            string `help:"The public key of the ledger as it is known from elsewhere: the bundle must be signed with it."`
+
 	Since  string  `help:"Read only recordings sealed from this time on: 2026-11-23, or 24h (ago)." placeholder:"TIME"`
 	Sample float64 `help:"Read only this share of the recordings, by chance: 0.1 is a tenth." placeholder:"SHARE"`
 	JSON   bool    `help:"Print it as JSON."`
@@ -20,16 +25,20 @@ type VerifyCmd struct {
 
 // Help teaches by example.
 func (VerifyCmd) Help() string {
-	return `Needs no key. Exit status 1 when anything is missing, altered, added or out of
-order.
+	return `The data directory needs no key. Exit status 1 when anything is missing, altered,
+added or out of order.
 
   siprecd verify
   siprecd verify --since 24h
-  siprecd verify --sample 0.1 --json`
+  siprecd verify --sample 0.1 --json
+  siprecd verify case.zip                 a bundle: offline, step by step`
 }
 
 // Run prints what is missing, altered, added or out of order.
 func (c *VerifyCmd) Run(g *Globals) error {
+	if c.Bundle != "" {
+		return c.bundle(g)
+	}
 	cfg, err := g.place()
 	if err != nil {
 		return err

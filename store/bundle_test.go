@@ -1,0 +1,207 @@
+package store
+
+import (
+	"archive/zip"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"filippo.io/age"
+)
+
+// shortBundle hands one short recording out of a new store and returns the
+// bundle's file and who can open it.
+func shortBundle(t testing.TB) (file string, with BundleWith, key string) {
+	t.Helper()
+	s := openStore(t, t.TempDir(), unsyncedSystem())
+	defer s.Close()
+	other := sealedOn(t, s, "2027-02-22")
+	row := sealRow(NewID(noon))
+	row.Dies, row.Format = "2027-02-22", "wav pcmu 8000 Hz 2 ch"
+	check(t, s.Seal(t.Context(), row, "wav", func(w io.Writer) error { _, err := io.WriteString(w, "a short voice"); return err }))
+	check(t, s.Retire(t.Context(), other, "error"))
+
+	id, err := age.GenerateX25519Identity()
+	check(t, err)
+	file = filepath.Join(t.TempDir(), "case.zip")
+	sealBundle(t, s, row, file, BundleTo{Recipients: []string{id.Recipient().String()}})
+	return file, BundleWith{Identity: []byte(id.String())}, s.Ledger.VerifierKey()
+}
+
+func sealBundle(t testing.TB, s *Store, row *Row, file string, to BundleTo) {
+	t.Helper()
+	readMe := []byte("what it is")
+	var contents bytes.Buffer
+	check(t, s.WriteBundle(t.Context(), &contents, Bundle{
+		Recordings: []Bundled{{Row: row, Beside: []BundleFile{{"original.pcap", fixed([]byte("packets"))}}}},
+		Reason:     "court", Document: "2026가단117", ReadMe: readMe,
+		Report: func(w io.Writer, c Checkpoint, key string) error { _, err := fmt.Fprintln(w, c.Size, key); return err },
+	}))
+	check(t, SealBundle(file, to, readMe, &contents))
+}
+
+func wrong(r BundleReport) (list []string) {
+	for _, s := range r.Steps {
+		if !s.OK {
+			list = append(list, s.What+": "+s.Detail)
+		}
+	}
+	return list
+}
+
+func TestBundleHolds(t *testing.T) {
+	file, with, key := shortBundle(t)
+	with.Key = key
+	r, err := VerifyBundle(file, with)
+	check(t, err)
+	if !r.OK || len(r.Steps) != 12 || r.Key != key {
+		t.Errorf("%+v", r)
+	}
+	b, err := os.ReadFile(file)
+	check(t, err)
+	for _, clear := range []string{"a short voice", "0105550101", "2026가단117"} {
+		if bytes.Contains(b, []byte(clear)) {
+			t.Errorf("%q lies in clear", clear)
+		}
+	}
+	with.Key = strings.Replace(key, "+", "+1", 1)
+	if r, err = VerifyBundle(file, with); err != nil || r.OK {
+		t.Errorf("another key than the known one: %v %v", r, err)
+	}
+	if err := SealBundle(file, BundleTo{Passphrase: "x"}, nil, bytes.NewReader(nil)); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("written over: %v", err)
+	}
+}
+
+func TestBundleWithPassphrase(t *testing.T) {
+	s := openStore(t, t.TempDir(), unsyncedSystem())
+	file := filepath.Join(t.TempDir(), "case.zip")
+	sealBundle(t, s, sealedOn(t, s, "2027-02-22"), file, BundleTo{Passphrase: "correct horse", WorkFactor: 4})
+	for phrase, want := range map[string]bool{"correct horse": true, "battery": false} {
+		r, err := VerifyBundle(file, BundleWith{Passphrase: func() (string, error) { return phrase, nil }})
+		check(t, err)
+		if r.OK != want {
+			t.Errorf("%q: %+v", phrase, r.Steps)
+		}
+	}
+}
+
+// TestEveryFlippedByteOfABundleIsFound changes each byte, one bit of it in turn.
+func TestEveryFlippedByteOfABundleIsFound(t *testing.T) {
+	file, with, _ := shortBundle(t)
+	b, err := os.ReadFile(file)
+	check(t, err)
+	undetected := 0
+	for i := range b {
+		b[i] ^= 1 << (i % 8)
+		var r BundleReport
+		r.verify(bytes.NewReader(b), int64(len(b)), with)
+		if len(wrong(r)) == 0 {
+			undetected++
+			t.Errorf("byte %d of %d is not missed", i, len(b))
+		}
+		b[i] ^= 1 << (i % 8)
+	}
+	t.Logf("%d bytes flipped, %d undetected", len(b), undetected)
+	for n := range len(b) {
+		if n%97 == 0 {
+			var r BundleReport
+			if r.verify(bytes.NewReader(b[:n]), int64(n), with); len(wrong(r)) == 0 {
+				t.Errorf("cut to %d bytes, and nobody sees it", n)
+			}
+		}
+	}
+	var r BundleReport
+	if r.verify(bytes.NewReader(append(b, 0)), int64(len(b)+1), with); len(wrong(r)) == 0 {
+		t.Error("a byte behind the end is not seen")
+	}
+}
+
+// TestForgedBundleIsFound lets somebody who knows the passphrase change what is
+// sealed, sums and all, and seal it again.
+func TestForgedBundleIsFound(t *testing.T) {
+	s := openStore(t, t.TempDir(), unsyncedSystem())
+	row := sealRow(NewID(noon))
+	row.Dies, row.Format = "2027-02-22", "wav pcmu 8000 Hz 2 ch"
+	check(t, s.Seal(t.Context(), row, "wav", func(w io.Writer) error { _, err := io.WriteString(w, "a short voice"); return err }))
+	readMe := []byte("what it is")
+	var contents bytes.Buffer
+	check(t, s.WriteBundle(t.Context(), &contents, Bundle{Recordings: []Bundled{{Row: row}}, ReadMe: readMe,
+		Report: func(w io.Writer, _ Checkpoint, _ string) error { return nil }}))
+	id, err := age.GenerateX25519Identity()
+	check(t, err)
+	for name, change := range map[string]func(name string, b []byte) []byte{
+		"nothing": func(_ string, b []byte) []byte { return b },
+		"the audio is what": func(name string, b []byte) []byte {
+			return bytes.Replace(b, []byte("a short voice"), []byte("another voice"), 1)
+		},
+		"the facts agree": func(name string, b []byte) []byte {
+			if strings.HasSuffix(name, bundleFacts) {
+				return bytes.Replace(b, []byte(`"extension": "2001"`), []byte(`"extension": "2002"`), 1)
+			}
+			return b
+		},
+		"these files were handed out": func(name string, b []byte) []byte {
+			if strings.HasSuffix(name, bundleFacts) {
+				return bytes.Replace(b, []byte("0105550101"), []byte("0105550102"), 1)
+			}
+			return b
+		},
+		"signed ledger": func(name string, b []byte) []byte {
+			if strings.HasSuffix(name, ".leaf") {
+				return bytes.Replace(b, []byte("kind sealed"), []byte("kind sealeb"), 1)
+			}
+			return b
+		},
+		"the state of the ledger": func(name string, b []byte) []byte {
+			if name == bundleCheckpoint {
+				return bytes.Replace(b, []byte("\n2\n"), []byte("\n3\n"), 1)
+			}
+			return b
+		},
+		"says of itself": func(name string, b []byte) []byte {
+			if name == bundleReadMe {
+				return []byte("what it is not")
+			}
+			return b
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "case.zip")
+			check(t, SealBundle(file, BundleTo{Recipients: []string{id.Recipient().String()}}, readMe, forged(t, contents.Bytes(), change)))
+			r, err := VerifyBundle(file, BundleWith{Identity: []byte(id.String())})
+			check(t, err)
+			if found := strings.Join(wrong(r), "\n"); r.OK != (name == "nothing") || !r.OK && !strings.Contains(found, name) {
+				t.Errorf("found: %s", found)
+			}
+		})
+	}
+}
+
+// forged is a bundle's contents with files changed and all sums made anew.
+func forged(t testing.TB, contents []byte, change func(name string, b []byte) []byte) io.Reader {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(contents), int64(len(contents)))
+	check(t, err)
+	var again bytes.Buffer
+	out := bundleWriter{zip: zip.NewWriter(&again), sums: map[string]string{}}
+	for _, f := range z.File {
+		if f.Name == bundleSums {
+			continue
+		}
+		in, err := f.Open()
+		check(t, err)
+		b, err := io.ReadAll(in)
+		check(t, err)
+		check(t, out.put(f.Name, fixed(change(f.Name, b))))
+	}
+	check(t, out.put(bundleSums, fixed(sumList(out.sums))))
+	check(t, out.zip.Close())
+	return &again
+}
