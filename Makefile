@@ -6,7 +6,7 @@ CC_HERE := $(shell command -v $${CC:-cc} 2>/dev/null || command -v gcc 2>/dev/nu
 RACE    := $(if $(CC_HERE),-race,)
 FUZZTIME ?= 30s
 
-.PHONY: help build demo test e2e lint fuzz bench bench-accuracy golden cover clean
+.PHONY: help build demo test e2e lint fuzz bench bench-accuracy bench-talkoff golden cover clean
 
 help: ## print this list
 	@grep -E '^[a-z0-9-]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,13 @@ bench: ## measure the receiver, the whole path, rendering and the store
 
 bench-accuracy: build ## two-hour calls of bad clocks and networks: how far from its place anything is
 	$(GO) run ./cmd/siprecd/replay/accuracy -siprecd bin/siprecd $(ARGS)
+
+bench-talkoff: ## how often a key is heard where people only talk; installs a synthesiser with apt when missing
+	@for p in espeak-ng sox; do command -v $$p >/dev/null || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  $$SUDO apt-get update -q && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -q $$missing; fi
+	$(GO) test -tags talkoff -run TalkOff -count=1 -timeout 60m -v ./media
 
 golden: ## rewrite the golden files, and only those
 	$(GO) test ./... -update

@@ -9,14 +9,17 @@
 // joined late, and keeps one state for all keys of a line, which a new key in
 // mid-call needs.
 //
+// Where a phone sends no telephone-events, a selective line's sound is listened
+// to for keys (tones.go, path_tones.go), 20 ms at a time: the one thing that is
+// decoded before a tape is complete.
+//
 // A Receiver owns the RTP sockets of every live session; an Intake is those of
 // one. NewReceiver starts one goroutine a shard, on a thread of its own, which
 // drains the sockets of its Intakes every 100 ms and hands a session's packets
 // to its Path in order of the kernel's arrival times; Receiver.Close ends and
 // awaits them. Where the system has no recvmmsg, and on request, each socket has
 // a goroutine instead, begun by AddLine and awaited when its pair's quarantine
-// is over or the Receiver closes. Nothing here decodes audio before a tape is
-// complete.
+// is over or the Receiver closes.
 //
 // Intake.Secure starts one goroutine a line, which makes keys by DTLS-SRTP and
 // ends with the line; CloseLine and Close await it.

@@ -51,6 +51,9 @@ type PathConfig struct {
 	Start string // command that opens a selective gate, e.g. "*1"
 	Stop  string // command that shuts it, e.g. "*2"
 
+	// InBand listens for keys in the sound of legs that send no telephone-events.
+	InBand bool
+
 	// OnEvent is told of keys and gate moves, in order, with the Path's lock
 	// held: it must not block nor call the Path.
 	OnEvent func(Event)
@@ -75,6 +78,7 @@ type Path struct {
 	lines      []*line // by number; nil until SetLine
 	start      string
 	stop       string
+	inband     bool // PathConfig.InBand
 	mode       Mode
 	gate       gate
 	unsaid     *GateMove // opened by NewPath, which knows no time: not on tape yet
@@ -97,6 +101,8 @@ type line struct {
 	ssrcs    ssrcSet
 	reports  reporter
 	keys     keypad
+	signals  bool     // a telephone-event has come
+	sound    *earshot // nil: its sound is not listened to
 	counts   LineCounts
 	opening  int   // of the gate, the last in which audio was kept
 	last     int64 // arrival of the last packet that passed the source lock
@@ -104,7 +110,7 @@ type line struct {
 
 // NewPath makes a Path. With ModeFull the gate is open from the beginning.
 func NewPath(c PathConfig) *Path {
-	p := &Path{sink: c.Sink, onEvent: c.OnEvent, mode: c.Mode, name: cname()}
+	p := &Path{sink: c.Sink, onEvent: c.OnEvent, mode: c.Mode, inband: c.InBand, name: cname()}
 	p.setCommands(c.Start, c.Stop)
 	if c.Mode == ModeFull {
 		p.unsaid = &GateMove{Open: true, Why: "full"}
@@ -189,6 +195,9 @@ func (p *Path) SetMode(at int64, m Mode, why string) {
 	if m != ModeFull {
 		p.gate.decidedShut = true
 	}
+	if m != ModeSelective {
+		p.deafen()
+	}
 }
 
 // Press takes a key that came by signalling ("info") or from a detector
@@ -259,6 +268,7 @@ func (p *Path) Finish(at int64) error {
 	p.sayGate(at)
 	p.appendJSON(KindCounts, at, 0, p.counts())
 	p.append(KindEnd, at, 0, nil)
+	p.deafen()
 	p.finished = true
 	return p.flush()
 }

@@ -66,6 +66,7 @@ func (p *Path) Cut(at int64) error {
 	p.appendJSON(KindCounts, at, 0, p.counts())
 	p.append(KindEnd, at, 0, nil)
 	err := p.flush()
+	p.deafen()
 	p.mode, p.gate, p.err = ModeOff, gate{moved: true}, nil
 	for i, l := range p.lines {
 		if l != nil {

@@ -61,6 +61,7 @@ func (p *Path) admitted(l *line, i int, at int64, h rtpPacket, use payloadUse, b
 	length := int64(0)
 	switch use {
 	case payloadEvents:
+		l.signals = true
 		p.events(l, i, at, h.ssrc, h.timestamp, h.payload)
 	case payloadRedundant:
 		if !p.redundant(l, i, at, h) {
@@ -69,6 +70,7 @@ func (p *Path) admitted(l *line, i int, at int64, h rtpPacket, use payloadUse, b
 		length = packetTime
 	default:
 		length = l.length(h)
+		p.overhear(l, i, at, h)
 	}
 	switch {
 	case !l.spec.Receiving:

@@ -36,6 +36,8 @@ func (s *site) check(c *Config) {
 	c.Keys = Keys{
 		Start: s.checkCommand("keys.start", s.doc.Keys.Start, "*1"),
 		Stop:  s.checkCommand("keys.stop", s.doc.Keys.Stop, "*2"),
+
+		InBand: s.doc.Keys.InBand == nil || *s.doc.Keys.InBand,
 	}
 	if c.Keys.Start == c.Keys.Stop {
 		s.error(codeSameKeys, s.value("keys.stop", c.Keys.Stop), c.Keys.Stop)

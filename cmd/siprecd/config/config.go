@@ -95,7 +95,10 @@ type Source struct {
 }
 
 // Keys are the key commands of selective recording.
-type Keys struct{ Start, Stop string }
+type Keys struct {
+	Start, Stop string
+	InBand      bool // they count as tones in the sound too
+}
 
 // Limits bound what one recorder takes on.
 type Limits struct {

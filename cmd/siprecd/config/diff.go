@@ -128,6 +128,7 @@ var settings = []setting{
 	{"data.dir", true, func(c *Config) string { return c.Data.Dir }},
 	{"keys.start", false, func(c *Config) string { return c.Keys.Start }},
 	{"keys.stop", false, func(c *Config) string { return c.Keys.Stop }},
+	{"keys.inband", false, func(c *Config) string { return fmt.Sprint(c.Keys.InBand) }},
 	{"limits.max_calls", false, func(c *Config) string { return fmt.Sprint(c.Limits.MaxCalls) }},
 	{"limits.grace", false, func(c *Config) string { return c.Limits.Grace.String() }},
 	{"retention.days", false, func(c *Config) string { return fmt.Sprint(c.Retention.Days) }},

@@ -34,6 +34,8 @@ type document struct {
 	Keys struct {
 		Start *string `toml:"start"`
 		Stop  *string `toml:"stop"`
+
+		InBand *bool `toml:"inband"`
 	} `toml:"keys"`
 	Limits struct {
 		MaxCalls *int64  `toml:"max_calls"`

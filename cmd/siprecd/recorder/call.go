@@ -92,6 +92,7 @@ func (r *Recorder) Begin(info sip.Info, open func(*media.Path) Ports) *Call {
 		Mode:    media.ModeOff,
 		Start:   def.Start,
 		Stop:    def.Stop,
+		InBand:  !s.DeafToTones,
 		OnEvent: c.event,
 	})
 	c.ports = open(c.path)

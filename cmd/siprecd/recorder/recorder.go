@@ -26,6 +26,7 @@ type Settings struct {
 	Rules       *policy.Rules
 	CountryCode string
 	Sources     map[string]Source // by the name in sip.Info.Source
+	DeafToTones bool              // keys count by telephone-event and INFO alone, not as tones in the sound
 	Address     netip.Addr        // c= of answers; invalid: the address the SRC reached us at
 
 	// Dies tells on which day a recording of extension that ended at end is

@@ -1,0 +1,85 @@
+package media
+
+// A leg's keys are listened for in its sound when the call is selective, our
+// side speaks on it, and it has never sent a telephone-event (RFC 4733): whoever
+// sends those takes the tones out of the sound, or sends both. It is all that is
+// ever decoded while packets come, and nothing of it stays: the ear holds 20 ms.
+
+// earshot is what a line needs to hear keys in its sound.
+type earshot struct {
+	ear     *toneEar
+	decode  decoder
+	format  Format // that the decoder is for
+	ssrc    uint32
+	next    uint16 // sequence number that should come
+	until   uint32 // timestamp at the end of the latest packet
+	began   bool
+	linear  []int16 // of one packet
+	pressed [8]byte
+}
+
+// deafen forgets what a line has heard.
+func (l *line) deafen() {
+	if l.sound == nil {
+		return
+	}
+	clear(l.sound.linear[:cap(l.sound.linear)])
+	if l.sound.ear != nil {
+		l.sound.ear.wipe()
+	}
+	l.sound = nil
+}
+
+// deafen forgets what all lines have heard.
+func (p *Path) deafen() {
+	for _, l := range p.lines {
+		if l != nil {
+			l.deafen()
+		}
+	}
+}
+
+// overhear listens to one audio packet of a line.
+func (p *Path) overhear(l *line, i int, at int64, h rtpPacket) {
+	if p.mode != ModeSelective || !p.inband || !l.spec.Ours || l.spec.Mixed || !l.spec.Receiving || l.signals {
+		l.deafen()
+		return
+	}
+	f, c := l.format(h.payloadType), l.codecs[h.payloadType]
+	if f == nil || c == nil || c.content != audio || !c.decodes(*f) {
+		return
+	}
+	s := l.sound
+	if s == nil || s.format != *f || s.ssrc != h.ssrc {
+		l.deafen()
+		s = newEarshot(*f, c, h.ssrc)
+		l.sound = s
+	}
+	if s.ear == nil || len(h.payload) == 0 {
+		return
+	}
+	if s.began {
+		step := int16(h.seq - s.next)
+		if step < 0 {
+			return // out of turn: too late to be heard
+		}
+		if gap := int64(int32(h.timestamp - s.until)); step > 0 || gap != 0 {
+			s.ear.miss(int(max(0, gap) * toneHop / int64(f.Clock)))
+		}
+	}
+	s.began, s.next = true, h.seq+1
+	s.until = h.timestamp + uint32(c.units(*f, h.payload))
+	s.linear = s.decode(s.linear[:0], h.payload)
+	for _, key := range s.ear.hear(s.linear, s.pressed[:0]) {
+		p.press(l, i, at, key, "inband")
+	}
+	clear(s.linear)
+}
+
+func newEarshot(f Format, c *codec, ssrc uint32) *earshot {
+	rate := c.rate(f)
+	return &earshot{
+		ear: newToneEar(rate), decode: c.open(f), format: f, ssrc: ssrc,
+		linear: make([]int16, 0, rate/1000*120), // the longest packet of Opus; longer ones grow it once
+	}
+}
