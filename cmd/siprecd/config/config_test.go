@@ -66,6 +66,7 @@ nat = true
 media = "srtp"
 [keys]
 start = "*3"
+inband = false
 [limits]
 max_calls = 7
 grace = "90s"
@@ -88,7 +89,7 @@ policy = "off"
 	got := fmt.Sprintln(c.SIP.Listen, c.SIP.ByDefault, c.Site, c.Media, c.Data.Dir == here, source.Addresses, source.Password, source.NAT, source.Media,
 		source.TimeZone, c.Keys, c.Limits, c.Log)
 	want := `[udp:[::1]:5080] false {[2000-2999] 1 UTC} {20000 20099 192.0.2.1} true [192.0.2.10/32 198.51.100.0/24 192.0.2.9/32] p w true srtp` +
-		` Asia/Seoul {*3 *2} {7 1m30s} {WARN json}` + "\n"
+		` Asia/Seoul {*3 *2 false} {7 1m30s} {WARN json}` + "\n"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
