@@ -27,6 +27,9 @@
 //	                                the day is that of the ULID, UTC
 //	vault/2006/01/02/<ULID>.json    its facts: the Row; alone, when nothing was
 //	                                recorded
+//	originals/vault/…/<ULID>.body   a tape, kept sealed beside its recording: its
+//	                                ULID is the recording's with the first bit of
+//	                                the random part turned, and so is its header's
 //	keys/headers/<day>/<ULID>       the age header of a recording that dies on day
 //	keys/days/<day>/recipient       public half of the day's identity
 //	keys/days/<day>/<name>.age      its secret half, sealed to one custodian

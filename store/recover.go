@@ -24,6 +24,11 @@ func (s *Store) Recover(ctx context.Context) error {
 	if err := s.Blobs.Sweep(ctx); err != nil {
 		return fmt.Errorf("recover: %w", err)
 	}
+	if s.originals != nil {
+		if err := s.originals.Sweep(ctx); err != nil {
+			return fmt.Errorf("recover: %w", err)
+		}
+	}
 	left, err := s.Leftovers()
 	if err != nil {
 		return fmt.Errorf("recover: %w", err)

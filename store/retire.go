@@ -17,6 +17,13 @@ func (s *Store) Retire(ctx context.Context, row *Row, why string) error {
 		if err := s.Keys.DestroyHeader(row.Dies, row.ID); err != nil {
 			return fmt.Errorf("end %s: %w", row.ID, err)
 		}
+		original, err := originalID(row.ID)
+		if err == nil && s.Keys != nil {
+			err = s.Keys.DestroyHeader(row.Dies, original)
+		}
+		if err != nil {
+			return fmt.Errorf("end %s: %w", row.ID, err)
+		}
 	}
 	s.Tell(Entry{Kind: EventDeleted, Subject: row.ID, Public: map[string]string{"dies": string(row.Dies), "why": printable(why)}})
 	if err := s.reduce(ctx, row); err != nil {
@@ -41,6 +48,9 @@ func (s *Store) reduce(ctx context.Context, row *Row) error {
 	if err := s.Blobs.Remove(ctx, name); err != nil {
 		return err
 	}
+	if err := s.forgetOriginal(ctx, row.ID); err != nil {
+		return err
+	}
 	rest := row.reduced()
 	if err := s.Catalog.Put(ctx, rest); err != nil {
 		return err
@@ -57,6 +67,19 @@ func (r *Row) reduced() *Row {
 		Direction: "unknown", Policy: r.Policy, Dies: r.Dies, Format: r.Format,
 		Bytes: r.Bytes, SHA256: r.SHA256, SealedBytes: r.SealedBytes, SealedSHA256: r.SealedSHA256,
 	}
+}
+
+// withOriginals adds the ids of the originals.
+func withOriginals(held []string) ([]string, error) {
+	all := slices.Clone(held)
+	for _, id := range held {
+		original, err := originalID(id)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, original)
+	}
+	return all, nil
 }
 
 // ids is a readable row of the ledger.
@@ -91,9 +114,12 @@ func (s *Store) RetireDay(ctx context.Context, d Day, today Day) (Deaths, error)
 			rows = append(rows, row)
 		}
 	}
-	var err error
+	keep, err := withOriginals(out.Held)
+	if err != nil {
+		return out, err
+	}
 	var destroyed []string
-	if destroyed, out.Gone, err = s.Keys.DestroyDay(d, out.Held); err != nil {
+	if destroyed, out.Gone, err = s.Keys.DestroyDay(d, keep); err != nil {
 		return out, err
 	}
 	if len(destroyed) > 0 || out.Gone {

@@ -57,6 +57,8 @@ type Row struct {
 
 	SealedBytes  int64  `json:"sealed_bytes,omitempty"`  // of the body in the vault; Bytes are those in clear
 	SealedSHA256 string `json:"sealed_sha256,omitempty"` // of the body in the vault, hex
+
+	Original *Original `json:"original,omitempty"` // the tape, when it is kept
 }
 
 // stored returns the size of the body in the vault.

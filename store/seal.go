@@ -32,7 +32,7 @@ func (s *Store) Seal(ctx context.Context, row *Row, ext string, write func(io.Wr
 	if s.clear {
 		err = s.commitClear(ctx, row, ext, write)
 	} else {
-		err = s.commitSealed(ctx, row, write)
+		err = s.commitSealed(ctx, s.Blobs, row, write)
 	}
 	if err != nil {
 		return fmt.Errorf("seal %s: %w", row.ID, err)
@@ -71,13 +71,17 @@ func sealedEntry(row *Row) Entry {
 	for _, st := range row.Streams {
 		packets, gaps = packets+st.Packets, gaps+int64(len(st.Gaps))
 	}
-	return Entry{Kind: EventSealed, Subject: row.ID, Row: row.summary(), Public: map[string]string{
+	public := map[string]string{
 		"sha256": row.SHA256, "bytes": strconv.FormatInt(row.Bytes, 10),
 		"sealed-sha256": row.SealedSHA256, "sealed-bytes": strconv.FormatInt(row.SealedBytes, 10),
 		"dies": string(row.Dies), "state": string(row.State),
 		"milliseconds": strconv.FormatInt(int64(row.Duration*1000), 10),
 		"packets":      strconv.FormatInt(packets, 10), "gaps": strconv.FormatInt(gaps, 10),
-	}}
+	}
+	if o := row.Original; o != nil {
+		public["original-sha256"], public["original-sealed-sha256"] = o.SHA256, o.SealedSHA256
+	}
+	return Entry{Kind: EventSealed, Subject: row.ID, Row: row.summary(), Public: public}
 }
 
 // Tell puts an event into the ledger and returns its leaf, -1 when there is
@@ -97,7 +101,7 @@ func (s *Store) Tell(e Entry) (seq int64) {
 
 // commitClear writes the body as it is.
 func (s *Store) commitClear(ctx context.Context, row *Row, ext string, write func(io.Writer) error) error {
-	w, err := s.create(ctx, row.ID, ext)
+	w, err := create(ctx, s.Blobs, row.ID, ext)
 	if err != nil {
 		return err
 	}
@@ -115,12 +119,12 @@ func (s *Store) commitClear(ctx context.Context, row *Row, ext string, write fun
 }
 
 // commitSealed writes the body sealed to the day the recording dies on.
-func (s *Store) commitSealed(ctx context.Context, row *Row, write func(io.Writer) error) error {
+func (s *Store) commitSealed(ctx context.Context, in Blobs, row *Row, write func(io.Writer) error) error {
 	to, err := s.Keys.Recipient(row.Dies)
 	if err != nil {
 		return err
 	}
-	w, err := s.create(ctx, row.ID, bodyExt)
+	w, err := create(ctx, in, row.ID, bodyExt)
 	if err != nil {
 		return err
 	}
@@ -148,12 +152,12 @@ func (s *Store) commitSealed(ctx context.Context, row *Row, write func(io.Writer
 	return nil
 }
 
-func (s *Store) create(ctx context.Context, id, ext string) (BlobWriter, error) {
+func create(ctx context.Context, in Blobs, id, ext string) (BlobWriter, error) {
 	day, err := began(id)
 	if err != nil {
 		return nil, err
 	}
-	return s.Blobs.Create(ctx, id, ext, day)
+	return in.Create(ctx, id, ext, day)
 }
 
 // buffered gives write a buffer in front of to.

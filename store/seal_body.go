@@ -82,7 +82,11 @@ func (s *Store) OpenAudio(ctx context.Context, row *Row) (*Audio, error) {
 	if row.File == "" {
 		return nil, fmt.Errorf("%s has no audio (%s): %w", row.ID, row.State, ErrNotFound)
 	}
-	body, err := s.Blobs.Open(ctx, row.File)
+	return s.openSealed(ctx, s.Blobs, row)
+}
+
+func (s *Store) openSealed(ctx context.Context, in Blobs, row *Row) (*Audio, error) {
+	body, err := in.Open(ctx, row.File)
 	if err != nil {
 		return nil, err
 	}

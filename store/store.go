@@ -40,7 +40,8 @@ type Store struct {
 	Keys    *Keys   // nil with Options.Clear
 	Ledger  *Ledger // nil with Options.Clear
 
-	clear bool
+	clear     bool
+	originals Blobs // nil with Options.Clear
 
 	dir      string
 	log      *slog.Logger
@@ -88,6 +89,7 @@ func Open(o Options) (_ *Store, err error) {
 	}
 	s.Blobs = NewVault(s.dir, s.sys)
 	if !s.clear {
+		s.originals = NewVault(filepath.Join(s.dir, originalsDir), s.sys)
 		if s.Keys, err = OpenKeys(filepath.Join(s.dir, keysDir), s.sys); err != nil {
 			return nil, err
 		}

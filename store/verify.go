@@ -31,6 +31,7 @@ type sealedLeaf struct {
 	seq           int64
 	at            time.Time
 	sha256, bytes string
+	original      string // of the sealed original; "": none was kept
 	dies          Day
 	over          bool
 }
@@ -44,7 +45,8 @@ func (s *Store) Verify(ctx context.Context, o VerifyOptions) (Verification, erro
 	report, err := VerifyLog(filepath.Join(s.dir, ledgerDir), func(seq int64, l Leaf) {
 		switch l.Kind {
 		case EventSealed:
-			stated[l.Subject] = &sealedLeaf{seq: seq, at: l.Time, sha256: l.Public["sealed-sha256"], bytes: l.Public["sealed-bytes"], dies: Day(l.Public["dies"])}
+			stated[l.Subject] = &sealedLeaf{seq: seq, at: l.Time, sha256: l.Public["sealed-sha256"], bytes: l.Public["sealed-bytes"],
+				original: l.Public["original-sealed-sha256"], dies: Day(l.Public["dies"])}
 		case EventDeleted:
 			if leaf := stated[l.Subject]; leaf != nil {
 				leaf.over = true
@@ -57,7 +59,10 @@ func (s *Store) Verify(ctx context.Context, o VerifyOptions) (Verification, erro
 	if err != nil {
 		return v, err
 	}
-	return v, s.verifyBodies(ctx, &v, o, stated, destroyed)
+	if err := s.verifyBodies(ctx, &v, o, stated, destroyed); err != nil {
+		return v, err
+	}
+	return v, s.verifyOriginals(ctx, &v, o, stated, destroyed)
 }
 
 func (s *Store) verifyBodies(ctx context.Context, v *Verification, o VerifyOptions, stated map[string]*sealedLeaf, destroyed map[Day]bool) error {
@@ -102,6 +107,46 @@ func (s *Store) verifyBodies(ctx context.Context, v *Verification, o VerifyOptio
 	slices.SortFunc(v.Findings, func(a, b Finding) int {
 		return slices.Compare([]string{a.What, a.Where, a.Subject}, []string{b.What, b.Where, b.Subject})
 	})
+	return nil
+}
+
+// verifyOriginals holds every original against the leaf of its recording.
+func (s *Store) verifyOriginals(ctx context.Context, v *Verification, o VerifyOptions, stated map[string]*sealedLeaf, destroyed map[Day]bool) error {
+	if s.originals == nil {
+		return nil
+	}
+	expected := make(map[string]*sealedLeaf)
+	for id, leaf := range stated {
+		if sibling, err := originalID(id); err == nil && leaf.original != "" && !leaf.over && !destroyed[leaf.dies] {
+			expected[sibling] = leaf
+		}
+	}
+	for st, err := range s.originals.All(ctx, time.Time{}) {
+		if err != nil {
+			return err
+		}
+		leaf := expected[st.ID]
+		delete(expected, st.ID)
+		if leaf == nil || leaf.at.Before(o.Since) || o.Sample > 0 && o.Sample < 1 && rand.Float64() >= o.Sample {
+			continue // a call that is being sealed, or one of a day that is over
+		}
+		d := newDigest(io.Discard)
+		body, err := s.originals.Open(ctx, st.Name)
+		if err == nil {
+			_, err = io.Copy(d, body)
+			err = errors.Join(err, body.Close())
+		}
+		st.Name = originalsDir + "/" + st.Name
+		switch {
+		case err != nil:
+			v.add("unreadable", st, err.Error())
+		case d.hex() != leaf.original:
+			v.add("altered", st, fmt.Sprintf("the original is not what leaf %d states", leaf.seq))
+		}
+	}
+	for id, leaf := range expected {
+		v.Findings = append(v.Findings, Finding{What: "missing", Where: fmt.Sprintf("leaf %d", leaf.seq), Subject: id, Detail: "the original that it speaks of is not there"})
+	}
 	return nil
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"siprecd/cmd/siprecd/recorder"
+	"siprecd/media"
 	"siprecd/store"
 )
 
@@ -136,12 +138,30 @@ func (d *desk) bundle(w io.Writer, r *http.Request) error {
 		if row.File == "" || row.State == store.Live || row.State == store.Ending {
 			return fmt.Errorf("%s has no sealed audio: its state is %s", row.ID, row.State)
 		}
-		b.Recordings = append(b.Recordings, store.Bundled{Row: row})
-		page.Recordings = append(page.Recordings, partOf(row, false, zone))
+		part := store.Bundled{Row: row}
+		if row.Original != nil {
+			tape, kept, err := recorder.Original(r.Context(), d.store, row)
+			if err != nil {
+				return err
+			}
+			defer kept.Close()
+			part.Beside = besideOf(tape)
+		}
+		b.Recordings = append(b.Recordings, part)
+		page.Recordings = append(page.Recordings, partOf(row, row.Original != nil, zone))
 	}
 	b.Report = func(w io.Writer, c store.Checkpoint, key string) error {
 		page.Leaves, page.Signed, page.Key = c.Size, c.Time.In(zone).Format(clock), key
 		return bundleReport(w, page)
 	}
 	return d.store.WriteBundle(r.Context(), w, b)
+}
+
+// besideOf is what a bundle holds of a tape: the packets, and the metadata as it
+// was received.
+func besideOf(tape media.Tape) []store.BundleFile {
+	return []store.BundleFile{
+		{Name: "original.pcap", Write: func(w io.Writer) error { return media.WritePcap(w, tape) }},
+		{Name: "metadata.txt", Write: func(w io.Writer) error { return recorder.WriteMetadata(w, tape) }},
+	}
 }

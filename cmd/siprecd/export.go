@@ -19,7 +19,7 @@ import (
 type ExportCmd struct {
 	ID     string `arg:"" help:"The recording's id, or the beginning of it (4 characters or more)."`
 	Output string `short:"o" placeholder:"FILE" help:"Where to write; - is standard output. Default: the id and its ending, here."`
-	Format string `enum:"wav,pcm,original" default:"wav" help:"wav: the recording, G.711 as it was sent where it is kept so; pcm: always 16-bit WAV; original: a pcap of the tape, while it exists."`
+	Format string `enum:"wav,pcm,original" default:"wav" help:"wav: the recording, G.711 as it was sent where it is kept so; pcm: always 16-bit WAV; original: a pcap of the packets as received, while the call goes on or where they are kept."`
 }
 
 // Help is shown below the usage.
@@ -28,11 +28,11 @@ func (ExportCmd) Help() string {
 
   siprecd export 01KAXB                          to a file named by its id
   siprecd export 01KAXB --format pcm -o call.wav
-  siprecd export 01KAXB --format original        a pcap, of a live call for example
+  siprecd export 01KAXB --format original        a pcap of what was received
   siprecd export 01KAXB -o - | sox -t wav - call.mp3
 
-A file that is there already is not overwritten. The tape is removed once the
-recording is sealed: from then on there is no original.`
+A file that is there already is not overwritten. The packets as received are kept,
+sealed, of recordings that are not all of them: [data] originals says so.`
 }
 
 // Run writes the file. One that could not be written whole is removed.
@@ -108,12 +108,7 @@ func (d *desk) export(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if r.FormValue("format") == "original" {
-		tape, err := recorder.Tape(d.store, row.ID)
-		if err != nil {
-			return fmt.Errorf("%s has no tape any more: it is removed once the recording is sealed", row.ID)
-		}
-		w.Header().Set(fileName, row.ID+".pcap")
-		return media.WritePcap(w, tape)
+		return d.original(w, r, row)
 	}
 	if row.State == store.Live || row.State == store.Ending {
 		return fmt.Errorf("%s goes on: its recording is made when it ends. What was heard so far: --format original", row.ID)
@@ -134,6 +129,25 @@ func (d *desk) export(w http.ResponseWriter, r *http.Request) error {
 	}
 	_, err = io.Copy(w, body)
 	return err
+}
+
+// original writes what is there of the packets as received: the tape of a call
+// that goes on, else what was kept of it.
+func (d *desk) original(w http.ResponseWriter, r *http.Request, row *store.Row) error {
+	tape, err := recorder.Tape(d.store, row.ID)
+	if err != nil && row.Original == nil {
+		return fmt.Errorf("%s has no tape any more: it is removed once the recording is sealed, and none was kept ([data] originals)", row.ID)
+	}
+	if err != nil {
+		var kept io.Closer
+		if tape, kept, err = recorder.Original(r.Context(), d.store, row); err != nil {
+			return err
+		}
+		defer kept.Close()
+		d.store.Tell(store.Entry{Kind: store.EventExported, Subject: row.ID, Public: map[string]string{"format": "original", "by": "local-command"}})
+	}
+	w.Header().Set(fileName, row.ID+".pcap")
+	return media.WritePcap(w, tape)
 }
 
 // one finds the recording of a request by its id, or by an unmistakable

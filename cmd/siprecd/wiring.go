@@ -21,7 +21,7 @@ import (
 func settingsOf(cfg *config.Config) *recorder.Settings {
 	s := &recorder.Settings{
 		Rules: cfg.Rules, CountryCode: cfg.Site.CountryCode, Address: cfg.Media.Address,
-		Sources: make(map[string]recorder.Source), DeafToTones: !cfg.Keys.InBand,
+		Sources: make(map[string]recorder.Source), DeafToTones: !cfg.Keys.InBand, Originals: cfg.Data.Originals,
 		Dies: func(extension string, end time.Time) store.Day {
 			return store.Day(policy.Dies(end, cfg.Retention.DaysFor(extension), cfg.Site.TimeZone))
 		},

@@ -26,6 +26,7 @@ func (s *site) check(c *Config) {
 	if dir := s.doc.Data.Dir; dir != nil && *dir != "" {
 		c.Data.Dir = s.path(*dir)
 	}
+	s.checkOriginals(c)
 	if at, ok := s.keys["src"]; ok && isTable(s.lines[at.line-1]) {
 		s.error(codeType, at, "src", "[[src]]")
 	}
@@ -321,5 +322,17 @@ func (s *site) checkLog(c *Config) {
 		} else {
 			c.Log.Format = *text
 		}
+	}
+}
+
+func (s *site) checkOriginals(c *Config) {
+	choices := []string{"auto", "always", "never"}
+	c.Data.Originals = choices[0]
+	switch given := s.doc.Data.Originals; {
+	case given == nil:
+	case !slices.Contains(choices, *given):
+		s.error(codeChoice, s.value("data.originals", *given), *given, "originals").meant(*given, choices)
+	default:
+		c.Data.Originals = *given
 	}
 }

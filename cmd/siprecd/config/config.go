@@ -80,6 +80,8 @@ type Media struct {
 // Data is where everything is kept.
 type Data struct {
 	Dir string // absolute when a file names it; else "siprecd-data" below the working directory
+
+	Originals string // "auto", "always", "never": whose tapes are kept, sealed, beside the recording
 }
 
 // Source is an SRC that may send us recording sessions.

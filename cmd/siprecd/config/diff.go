@@ -126,6 +126,7 @@ var settings = []setting{
 	{"media.ports", true, func(c *Config) string { return fmt.Sprintf("%d-%d", c.Media.FirstPort, c.Media.LastPort) }},
 	{"media.address", false, func(c *Config) string { return showAddress(c.Media.Address) }},
 	{"data.dir", true, func(c *Config) string { return c.Data.Dir }},
+	{"data.originals", false, func(c *Config) string { return c.Data.Originals }},
 	{"keys.start", false, func(c *Config) string { return c.Keys.Start }},
 	{"keys.stop", false, func(c *Config) string { return c.Keys.Stop }},
 	{"keys.inband", false, func(c *Config) string { return fmt.Sprint(c.Keys.InBand) }},

@@ -28,7 +28,8 @@ type document struct {
 		Address *string `toml:"address"`
 	} `toml:"media"`
 	Data struct {
-		Dir *string `toml:"dir"`
+		Dir       *string `toml:"dir"`
+		Originals *string `toml:"originals"`
 	} `toml:"data"`
 	Src  []sourceTable `toml:"src"`
 	Keys struct {

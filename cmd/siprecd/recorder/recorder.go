@@ -32,6 +32,13 @@ type Settings struct {
 	// Dies tells on which day a recording of extension that ended at end is
 	// dead; nil: by the regulation, in UTC.
 	Dies func(extension string, end time.Time) store.Day
+
+	Originals string // which tapes are kept, sealed: "always", "never"; else "auto": of recordings that are not all that was received
+}
+
+// keeps reports whether the tape of a recording is kept.
+func (s *Settings) keeps(lossy bool) bool {
+	return s.Originals == "always" || lossy && s.Originals != "never"
 }
 
 func (s *Settings) dies(row *store.Row) store.Day {

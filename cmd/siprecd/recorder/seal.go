@@ -44,6 +44,12 @@ func (r *Recorder) Seal(ctx context.Context, row *store.Row) error {
 	if rendering.Facts.Interrupted {
 		row.State = store.Interrupted
 	}
+	row.Original = nil
+	if r.Settings().keeps(rendering.Facts.Lossy) {
+		if err := r.Store.KeepOriginal(ctx, row); err != nil {
+			return err
+		}
+	}
 	return r.Store.Seal(ctx, row, rendering.Facts.Container, func(w io.Writer) error {
 		_, err := rendering.WriteTo(w)
 		hear(row, &rendering.Facts)
@@ -67,6 +73,30 @@ func Tape(s *store.Store, id string) (media.Tape, error) {
 		return nil, err
 	}
 	return records(open), nil
+}
+
+// Original opens the tape that was kept of a sealed recording; its owner closes
+// it.
+func Original(ctx context.Context, s *store.Store, row *store.Row) (media.Tape, io.Closer, error) {
+	open, closer, err := s.OpenOriginal(ctx, row)
+	if err != nil {
+		return nil, nil, err
+	}
+	return records(open), closer, nil
+}
+
+// WriteMetadata writes the metadata documents of a tape as they were received,
+// each after a line with its time of arrival.
+func WriteMetadata(w io.Writer, t media.Tape) error {
+	for rec, err := range t() {
+		if err != nil || rec.Kind != kindMetadata { // damage costs what it hit
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "--- %s, %d bytes\n%s\n", time.Unix(0, rec.At).UTC().Format(time.RFC3339Nano), len(rec.Data), rec.Data); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // records turns a store's tape into media's.
