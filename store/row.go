@@ -53,6 +53,11 @@ type Row struct {
 
 	Hold *Hold `json:"hold,omitempty"` // what keeps it past its day
 
+	// Other recordings of the same call, and the one that this repeats. Found
+	// when rows are read, never stored.
+	Linked      []Link `json:"linked,omitempty"`
+	DuplicateOf string `json:"duplicate_of,omitempty"`
+
 	Leaf int64 `json:"leaf,omitempty"` // number of the ledger's leaf that says it was sealed, from 1; 0: none
 
 	SealedBytes  int64  `json:"sealed_bytes,omitempty"`  // of the body in the vault; Bytes are those in clear
@@ -104,6 +109,21 @@ type Hold struct {
 	Since    time.Time `json:"since"`
 	Until    Day       `json:"until"` // the hold ends by itself with the first moment of this day
 }
+
+// Link is another recording of the same call.
+type Link struct {
+	ID  string  `json:"id"`
+	Why string  `json:"why"`
+	Gap float64 `json:"gap,omitempty"` // seconds between the two that are on neither
+}
+
+// Why a recording is linked to another.
+const (
+	LinkDuplicate = "duplicate"  // two sources, or two sessions, sent the same at the same time
+	LinkFailOver  = "fail-over"  // another source went on with it
+	LinkContinued = "continued"  // the same source went on with it in another session
+	LinkOtherHalf = "other-half" // each holds one side
+)
 
 // Participant is one party, when it was there (RFC 3339; zero Left: to the end).
 type Participant struct {

@@ -108,7 +108,7 @@ func (d *desk) calls(ctx context.Context, q store.Query, liveOnly bool) ([]store
 			rows = append(rows, *row)
 		}
 	}
-	return rows, nil
+	return rows, recorder.Link(ctx, d.store.Catalog, rows)
 }
 
 func answer(w http.ResponseWriter, v any) {

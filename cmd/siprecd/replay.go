@@ -139,7 +139,10 @@ func play(plan *replay.Plan, file io.Reader, dir string, settings *recorder.Sett
 	}
 	defer rec.Close()
 	player := &replay.Player{Recorder: rec, Plan: plan, Source: func(a netip.Addr) string { return sourceName(cfg, a) }}
-	return player.Play(context.Background(), file)
+	if rows, err = player.Play(context.Background(), file); err != nil {
+		return nil, err
+	}
+	return rows, recorder.Link(context.Background(), s.Catalog, rows)
 }
 
 // send places the sessions at a running recorder, until Ctrl-C.

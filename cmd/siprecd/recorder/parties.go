@@ -149,7 +149,16 @@ func (c *Call) participants() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.row.Participants, c.row.Sessions = ps, slices.Clone(c.of.sessions)
+	c.row.Participants, c.row.Sessions = ps, c.sessions()
+}
+
+// sessions are the ids under which the call may be found on other recordings.
+func (c *Call) sessions() []string {
+	ids := slices.Clone(c.of.sessions)
+	if id := leg(c.info.Correlation); id != "" {
+		ids = append(ids, id)
+	}
+	return ids
 }
 
 // Of the extension data of one call so much is kept.
