@@ -36,6 +36,8 @@
 //	keys/days/<day>/destroyed       the day is over: when its keys were destroyed
 //	keys/days/<day>/finished        its bodies and rows are gone too
 //	keys/custodians/<name>.pub      an age recipient
+//	keys/copies.jsonl               copies that Backup made of the keys; the receipts
+//	                                of the dead count them
 //	keys/custodians/first.identity  what the first start made; in clear until it is
 //	                                protected with a passphrase
 //	ledger/                         below

@@ -39,6 +39,7 @@ const (
 	EventLocked        = "locked"         // keys were locked again
 	EventCustodians    = "custodians"     // who may unlock changed
 	EventDisk          = "disk"           // a disk state: full, suspect, well again
+	EventBackup        = "backup"         // a copy of what is sealed was made; whether with keys
 	EventRefused       = "refused"        // an access that was not allowed
 	EventClock         = "clock"          // the clock is in doubt, or again is not
 	EventRowsDestroyed = "rows-destroyed" // the readable rows of a month; subject 2026-11

@@ -25,11 +25,27 @@ func (s *Store) Retire(ctx context.Context, row *Row, why string) error {
 			return fmt.Errorf("end %s: %w", row.ID, err)
 		}
 	}
-	s.Tell(Entry{Kind: EventDeleted, Subject: row.ID, Public: map[string]string{"dies": string(row.Dies), "why": printable(why)}})
+	s.Tell(Entry{Kind: EventDeleted, Subject: row.ID, Public: s.receipt(map[string]string{"dies": string(row.Dies), "why": printable(why)})})
 	if err := s.reduce(ctx, row); err != nil {
 		return fmt.Errorf("end %s: %w", row.ID, err)
 	}
 	return nil
+}
+
+// receipt says in a leaf about a death that copies of keys were made before,
+// which the store cannot destroy.
+func (s *Store) receipt(public map[string]string) map[string]string {
+	if s.Keys == nil {
+		return public
+	}
+	copies, err := s.Keys.Copies()
+	switch {
+	case err != nil:
+		public["key-copies"] = "unknown"
+	case len(copies) > 0:
+		public["key-copies"] = strconv.Itoa(len(copies))
+	}
+	return public
 }
 
 // reduce removes what lies in the vault of a recording that nothing opens any
@@ -123,9 +139,9 @@ func (s *Store) RetireDay(ctx context.Context, d Day, today Day) (Deaths, error)
 		return out, err
 	}
 	if len(destroyed) > 0 || out.Gone {
-		s.Tell(Entry{Kind: EventDayDestroyed, Subject: string(d), Row: ids(destroyed), Public: map[string]string{
+		s.Tell(Entry{Kind: EventDayDestroyed, Subject: string(d), Row: ids(destroyed), Public: s.receipt(map[string]string{
 			"headers": strconv.Itoa(len(destroyed)), "held": strconv.Itoa(len(out.Held)), "secret-destroyed": strconv.FormatBool(out.Gone),
-		}})
+		})})
 	}
 	var errs []error
 	for _, row := range rows {

@@ -36,6 +36,7 @@ func (d *desk) handler() http.Handler {
 	mux.HandleFunc("POST /reload", d.serveReload)
 	mux.HandleFunc("POST /reindex", d.serveReindex)
 	mux.HandleFunc("POST /bundle", d.serveBundle)
+	mux.HandleFunc("POST /backup", d.serveBackup)
 	d.keyRoutes(mux)
 	d.retentionRoutes(mux)
 	mux.HandleFunc("GET /verify", d.serveVerify)

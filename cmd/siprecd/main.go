@@ -34,6 +34,8 @@ type commands struct {
 	Delete    DeleteCmd    `cmd:"" help:"Destroy one recording before its day."`
 	Verify    VerifyCmd    `cmd:"" help:"Re-read ledger and recordings without any key, or check a bundle."`
 
+	Backup  BackupCmd  `cmd:"" help:"Copy recordings, catalogue and ledger while calls go on; no keys."`
+	Restore RestoreCmd `cmd:"" help:"Bring a backup into an empty data directory, and verify it."`
 	Reindex ReindexCmd `cmd:"" help:"Rebuild the catalogue from the files of the vault."`
 	Version VersionCmd `cmd:"" help:"Print the version."`
 

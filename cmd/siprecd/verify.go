@@ -55,7 +55,11 @@ func (c *VerifyCmd) Run(g *Globals) error {
 	if err := g.ask("GET", "/verify", v, nil, &found); err != nil {
 		return err
 	}
-	if c.JSON {
+	return printVerification(g, found, c.JSON)
+}
+
+func printVerification(g *Globals, found store.Verification, asJSON bool) error {
+	if asJSON {
 		enc := json.NewEncoder(g.out())
 		enc.SetIndent("", "  ")
 		if err := enc.Encode(found); err != nil {

@@ -1,0 +1,341 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// backupKeysFile lists the copies of keys that were made; in the key directory.
+const backupKeysFile = "copies.jsonl"
+
+// KeyCopy is one copy of the keys, which retention cannot reach.
+type KeyCopy struct {
+	Time time.Time `json:"time"`
+	Dir  string    `json:"dir"`
+}
+
+// BackupReport is what Backup wrote.
+type BackupReport struct {
+	Dir        string `json:"dir"`
+	Keys       string `json:"keys,omitempty"` // where the keys were copied to
+	Recordings int    `json:"recordings"`
+	Linked     int    `json:"linked"` // files that were not copied but linked, on the same disk
+	Bytes      int64  `json:"bytes"`  // copied
+}
+
+// Backup copies what is sealed, the catalogue and the ledger into dir, which is
+// empty or not there, while calls go on. No secret and no header is among it:
+// what dies in the store dies in the backup too. Tapes of calls that go on are
+// left out. With keys, a place that does not lie in dir, secrets and headers
+// are copied there, and that is noted for good: the receipts of retention count
+// such copies.
+func (s *Store) Backup(ctx context.Context, dir, keys string) (BackupReport, error) {
+	b := backup{BackupReport: BackupReport{Dir: dir, Keys: keys}, sys: s.sys, ctx: ctx}
+	if s.Ledger == nil {
+		return b.BackupReport, errors.New("backup: a store in clear has none")
+	}
+	for _, place := range []string{dir, keys} {
+		if err := s.freeFor(place); place != "" && err != nil {
+			return b.BackupReport, fmt.Errorf("backup: %w", err)
+		}
+	}
+	if keys != "" {
+		if inside(keys, dir) || inside(dir, keys) {
+			return b.BackupReport, errors.New("backup: keys lie apart from what they open: name a place outside of the backup")
+		}
+		// Noted before there is anything to note.
+		if err := s.Keys.noteCopy(KeyCopy{Time: time.Now().UTC(), Dir: keys}); err != nil {
+			return b.BackupReport, fmt.Errorf("backup: %w", err)
+		}
+	}
+	s.Tell(Entry{Kind: EventBackup, Row: b.BackupReport, Public: map[string]string{"keys": strconv.FormatBool(keys != "")}})
+	if err := b.run(s); err != nil {
+		return b.BackupReport, fmt.Errorf("backup: %w", err)
+	}
+	return b.BackupReport, nil
+}
+
+// freeFor makes a directory, which must be empty and not of the store.
+func (s *Store) freeFor(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if inside(dir, s.dir) {
+		return fmt.Errorf("%s lies in the data directory", dir)
+	}
+	if err := s.sys.makeDir(dir); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err == nil && len(entries) > 0 {
+		err = fmt.Errorf("%s is not empty", dir)
+	}
+	return err
+}
+
+func inside(dir, of string) bool {
+	a, err := filepath.Abs(dir)
+	b, err2 := filepath.Abs(of)
+	if err != nil || err2 != nil {
+		return true // nothing is known about it
+	}
+	rest, err := filepath.Rel(b, a)
+	return err == nil && rest != ".." && !strings.HasPrefix(rest, ".."+string(filepath.Separator))
+}
+
+// backup is one run.
+type backup struct {
+	BackupReport
+	sys System
+	ctx context.Context
+}
+
+func (b *backup) run(s *Store) error {
+	if err := s.Ledger.copyTo(b, filepath.Join(b.Dir, ledgerDir)); err != nil {
+		return err
+	}
+	// Only what this copy of the ledger speaks of, so that it verifies.
+	known := make(map[string]bool)
+	if _, err := VerifyLog(filepath.Join(b.Dir, ledgerDir), func(_ int64, l Leaf) {
+		if l.Kind == EventSealed || l.Kind == EventNotRecorded {
+			known[l.Subject] = true
+			if sibling, err := originalID(l.Subject); err == nil {
+				known[sibling] = true
+			}
+		}
+	}); err != nil {
+		return err
+	}
+	for _, tree := range []string{vaultDir, originalsDir} {
+		err := b.tree(filepath.Join(s.dir, tree), filepath.Join(b.Dir, tree), func(name string) bool {
+			id, ext, _ := strings.Cut(filepath.Base(name), ".")
+			take := known[id] && (ext == bodyExt || ext == factsExt)
+			if take && tree == vaultDir && ext == bodyExt {
+				b.Recordings++
+			}
+			return take
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := s.bolt.copyTo(filepath.Join(b.Dir, "catalogue.db")); err != nil {
+		return err
+	}
+	// Custodians' public halves, so that a restored recorder seals to them.
+	from, isPub := filepath.Join(s.dir, keysDir), func(name string) bool { return filepath.Ext(name) == pubExt }
+	if err := b.tree(filepath.Join(from, custodiansDir), filepath.Join(b.Dir, keysDir, custodiansDir), isPub); err != nil {
+		return err
+	}
+	if b.Keys == "" {
+		return nil
+	}
+	return b.secrets(s)
+}
+
+// secrets copies what Backup leaves out, but for identities in clear.
+func (b *backup) secrets(s *Store) error {
+	s.Keys.mu.Lock()
+	defer s.Keys.mu.Unlock()
+	err := b.tree(filepath.Join(s.dir, keysDir), filepath.Join(b.Keys, keysDir), func(name string) bool {
+		return filepath.Ext(name) != partSuffix && filepath.Ext(name) != identityExt
+	})
+	if err != nil {
+		return err
+	}
+	return b.file(filepath.Join(s.dir, ledgerDir, signerFile), filepath.Join(b.Keys, ledgerDir, signerFile), -1)
+}
+
+// tree copies the files below a directory that are to be taken. What goes away
+// meanwhile is left out.
+func (b *backup) tree(from, to string, take func(name string) bool) error {
+	return filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || b.ctx.Err() != nil {
+			return errors.Join(err, context.Cause(b.ctx))
+		}
+		if !d.Type().IsRegular() || !take(name) {
+			return nil
+		}
+		rest, err := filepath.Rel(from, name)
+		if err != nil {
+			return err
+		}
+		if ext := filepath.Ext(name); ext == "."+bodyExt {
+			err = b.link(name, filepath.Join(to, rest))
+		} else {
+			err = b.file(name, filepath.Join(to, rest), -1)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+}
+
+// link gives a body, which never changes, a second name; on another disk it is
+// copied.
+func (b *backup) link(from, to string) error {
+	if err := b.sys.makeDir(filepath.Dir(to)); err != nil {
+		return err
+	}
+	if err := os.Link(from, to); err == nil {
+		b.Linked++
+		return nil
+	}
+	return b.file(from, to, -1)
+}
+
+// file copies a file, or its first bytes, durably.
+func (b *backup) file(from, to string, most int64) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if err := b.sys.makeDir(filepath.Dir(to)); err != nil {
+		return err
+	}
+	out, err := b.sys.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return err
+	}
+	var n int64
+	if most < 0 {
+		n, err = io.Copy(out, in)
+	} else {
+		n, err = io.CopyN(out, in, most)
+	}
+	b.Bytes += n
+	if err == nil {
+		err = b.sys.Sync(out)
+	}
+	return errors.Join(err, out.Close())
+}
+
+// copyTo copies the log as it stands. What is derived is left out.
+func (l *Ledger) copyTo(b *backup, dir string) error {
+	if _, err := l.Checkpoint(); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	end := l.end
+	var errs []error
+	for _, name := range []string{checkpointFile, checkpointsFile, verifierFile} {
+		errs = append(errs, b.file(filepath.Join(l.dir, name), filepath.Join(dir, name), -1))
+	}
+	l.mu.Unlock()
+	// Leaves are only ever appended, and rows are written before them.
+	errs = append(errs, b.file(filepath.Join(l.dir, leavesFile), filepath.Join(dir, leavesFile), end),
+		b.tree(filepath.Join(l.dir, rowsDir), filepath.Join(dir, rowsDir), func(string) bool { return true }))
+	return errors.Join(errs...)
+}
+
+// copyTo writes the catalogue as it stands into a new file.
+func (b *Bolt) copyTo(name string) error {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if b.db == nil {
+		return os.ErrClosed
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return err
+	}
+	err = b.db.View(func(tx *bbolt.Tx) error { _, err := tx.WriteTo(f); return err })
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// noteCopy adds to the list of copies.
+func (k *Keys) noteCopy(c KeyCopy) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	all, err := k.copies()
+	if err != nil {
+		return err
+	}
+	var text []byte
+	for _, c := range append(all, c) {
+		line, err := json.Marshal(c)
+		if err != nil {
+			return err
+		}
+		text = append(append(text, line...), '\n')
+	}
+	return k.sys.replace(filepath.Join(k.dir, backupKeysFile), text)
+}
+
+// Copies lists the copies of keys that were made with Backup. Retention cannot
+// reach them.
+func (k *Keys) Copies() ([]KeyCopy, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.copies()
+}
+
+func (k *Keys) copies() ([]KeyCopy, error) {
+	lines, err := linesOf(filepath.Join(k.dir, backupKeysFile))
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	var all []KeyCopy
+	for i, line := range lines {
+		var c KeyCopy
+		if err := json.Unmarshal(line, &c); err != nil {
+			return nil, fmt.Errorf("keys: %s:%d: %w", backupKeysFile, i+1, err)
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// Restore brings a backup into the data directory dir, which is empty or not
+// there, and verifies it. keys is where the keys were copied to; empty: the
+// recordings stay closed. What does not hold is in the Verification.
+func Restore(ctx context.Context, from, keys, dir string) (Verification, error) {
+	s := &Store{dir: dir, sys: System{}.orReal()}
+	if inside(dir, from) {
+		return Verification{}, fmt.Errorf("restore: %s lies in the backup", dir)
+	}
+	if _, err := os.Stat(filepath.Join(from, ledgerDir, leavesFile)); err != nil {
+		return Verification{}, fmt.Errorf("restore: %s is no backup: %w", from, err)
+	}
+	if err := (&Store{dir: from, sys: s.sys}).freeFor(dir); err != nil {
+		return Verification{}, fmt.Errorf("restore: %w", err)
+	}
+	b := backup{sys: s.sys, ctx: ctx}
+	all := func(string) bool { return true }
+	if keys != "" {
+		for _, sub := range []string{keysDir, ledgerDir} {
+			if err := b.tree(filepath.Join(keys, sub), filepath.Join(dir, sub), all); err != nil {
+				return Verification{}, fmt.Errorf("restore: %w", err)
+			}
+		}
+	}
+	err := b.tree(from, dir, func(name string) bool {
+		rest, err := filepath.Rel(from, name)
+		_, there := os.Lstat(filepath.Join(dir, rest))
+		return err == nil && there != nil // the keys came with these already
+	})
+	if err != nil {
+		return Verification{}, fmt.Errorf("restore: %w", err)
+	}
+	s.Blobs, s.originals = NewVault(dir, s.sys), NewVault(filepath.Join(dir, originalsDir), s.sys)
+	return s.Verify(ctx, VerifyOptions{})
+}

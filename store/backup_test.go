@@ -1,0 +1,111 @@
+package store
+
+import (
+	"errors"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestBackupOfYesterdayDoesNotOpen takes a full backup the day before a day
+// dies, and restores it the day after, with every custodian's identity in hand.
+func TestBackupOfYesterdayDoesNotOpen(t *testing.T) {
+	s := openStore(t, t.TempDir(), unsyncedSystem())
+	row, later := sealedWithOriginal(t, s, "2027-02-22"), sealedWithOriginal(t, s, "2027-02-23")
+	ids, err := s.Keys.Identity("first", nil)
+	check(t, err)
+	to := filepath.Join(t.TempDir(), "backup")
+	done, err := s.Backup(t.Context(), to, "")
+	check(t, err)
+	if done.Recordings != 2 || done.Linked != 4 {
+		t.Errorf("%+v", done)
+	}
+	for _, name := range filesOf(t, to) {
+		if strings.Contains(name, headersDir) || strings.Contains(name, daysDir+"/") || strings.HasSuffix(name, identityExt) || strings.HasSuffix(name, ".key") {
+			t.Errorf("in the backup: %s", name)
+		}
+	}
+	_, err = s.RetireDay(t.Context(), "2027-02-22", "2027-02-22")
+	check(t, err)
+
+	dir := filepath.Join(t.TempDir(), "restored")
+	v, err := Restore(t.Context(), to, "", dir)
+	check(t, err)
+	if len(v.Findings) != 0 || v.Recordings != 2 {
+		t.Errorf("%+v", v)
+	}
+	// Opened with the keys that are left in the store it came from.
+	again := &Store{dir: dir, sys: s.sys, Blobs: NewVault(dir, s.sys), Keys: s.Keys, originals: NewVault(filepath.Join(dir, originalsDir), s.sys)}
+	check(t, s.Keys.Unlock(ids, noon.AddDate(10, 0, 0)))
+	if _, err := again.OpenAudio(t.Context(), row); !errors.Is(err, ErrDead) {
+		t.Errorf("restored, with every custodian's identity in hand: %v", err)
+	}
+	if _, _, err := again.OpenOriginal(t.Context(), row); !errors.Is(err, ErrDead) {
+		t.Errorf("the original: %v", err)
+	}
+	a, err := again.OpenAudio(t.Context(), later)
+	check(t, err) // what lives is not noise
+	check(t, a.Close())
+	// With its own keys, that is none, not even what lives.
+	own := openStore(t, dir, unsyncedSystem())
+	defer own.Close()
+	_ = own.Keys.Unlock(ids, noon.AddDate(10, 0, 0))
+	for _, r := range []*Row{row, later} {
+		if _, err := own.OpenAudio(t.Context(), r); err == nil {
+			t.Errorf("%s opens", r.ID)
+		}
+		if found, err := own.Catalog.Get(t.Context(), r.ID); err != nil || found.SHA256 != r.SHA256 {
+			t.Errorf("its row: %+v %v", found, err)
+		}
+	}
+	if _, err := Restore(t.Context(), to, "", dir); err == nil {
+		t.Error("restored over what is there")
+	}
+}
+
+// TestBackupWithKeys restores a store that plays, and whose receipts say that a
+// copy of the keys was made.
+func TestBackupWithKeys(t *testing.T) {
+	s := openStore(t, t.TempDir(), unsyncedSystem())
+	row := sealedWithOriginal(t, s, "2027-02-22")
+	ids, err := s.Keys.Identity("first", nil)
+	check(t, err)
+	to, keys := filepath.Join(t.TempDir(), "backup"), filepath.Join(t.TempDir(), "keys")
+	if _, err := s.Backup(t.Context(), to, filepath.Join(to, "keys")); err == nil {
+		t.Error("keys beside what they open")
+	}
+	to = filepath.Join(t.TempDir(), "backup")
+	_, err = s.Backup(t.Context(), to, keys)
+	check(t, err)
+	copies, err := s.Keys.Copies()
+	check(t, err)
+	if len(copies) != 1 || copies[0].Dir != keys {
+		t.Errorf("copies %+v", copies)
+	}
+	dir := filepath.Join(t.TempDir(), "restored")
+	v, err := Restore(t.Context(), to, keys, dir)
+	check(t, err)
+	if len(v.Findings) != 0 {
+		t.Errorf("%+v", v.Findings)
+	}
+	again := openStore(t, dir, unsyncedSystem())
+	check(t, again.Keys.Unlock(ids, noon.AddDate(10, 0, 0)))
+	a, err := again.OpenAudio(t.Context(), row)
+	check(t, err)
+	b, err := io.ReadAll(a)
+	check(t, err)
+	if string(b) != string(sealedBody) {
+		t.Error("another voice")
+	}
+	check(t, a.Close())
+	check(t, again.Close())
+
+	_, err = s.RetireDay(t.Context(), "2027-02-22", "2027-02-22")
+	check(t, err)
+	newest, err := s.Ledger.Newest()
+	check(t, err)
+	if newest.Kind != EventDayDestroyed || newest.Public["key-copies"] != "1" {
+		t.Errorf("the receipt: %+v", newest)
+	}
+}
