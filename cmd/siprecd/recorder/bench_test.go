@@ -84,10 +84,17 @@ func BenchmarkReceiving(b *testing.B) {
 }
 
 // BenchmarkWholePath is what recording costs, the encrypted tape on disk
-// included, and afterwards, call by call, rendering and sealing.
+// included, and afterwards, call by call, rendering and sealing; and the same
+// with recordings left in clear, which tells what sealing costs.
 func BenchmarkWholePath(b *testing.B) {
+	for name, clear := range map[string]bool{"sealed": false, "clear": true} {
+		b.Run(name, func(b *testing.B) { benchWholePath(b, clear) })
+	}
+}
+
+func benchWholePath(b *testing.B, clear bool) {
 	benchPath(b, func() (func(int) *media.Path, func()) {
-		s, err := store.Open(store.Options{Dir: b.TempDir()})
+		s, err := store.Open(store.Options{Dir: b.TempDir(), Clear: clear})
 		if err != nil {
 			b.Fatal(err)
 		}
