@@ -77,7 +77,8 @@ func normalizeUser(user, countryCode string) string {
 	user = strings.ToLower(strings.TrimSpace(narrow(user)))
 	number, isNumber := dialString(user)
 	if !isNumber {
-		return user
+		// Written so that reading it again gives the same name: "0%2500" is not "0\x00".
+		return strings.ReplaceAll(user, "%", "%25")
 	}
 	if countryCode == "" {
 		return number
