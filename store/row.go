@@ -160,8 +160,19 @@ type Stream struct {
 	Drift     float64 `json:"drift_ppm"`       // by which the sender's clock is fast
 	Level     *Level  `json:"level,omitempty"` // nil: nothing was heard
 
+	HeldBy []Holder `json:"held_by,omitempty"` // who sent it when; several at once on a mixed line
+
 	Gaps        []Gap        `json:"gaps"`
 	Corrections []Correction `json:"corrections,omitempty"`
+}
+
+// Holder is who sent a stream from when to when, as the SRC's metadata said so,
+// in seconds from the call's start. While the call goes on, To is 0 for those
+// who send.
+type Holder struct {
+	Participant string  `json:"participant"` // AoR
+	From        float64 `json:"from"`
+	To          float64 `json:"to,omitempty"`
 }
 
 // Level is how loud a stream was.

@@ -103,6 +103,9 @@ func (r *Recorder) Begin(info sip.Info, open func(*media.Path) Ports) *Call {
 func (c *Call) renew(at time.Time, documents []document) {
 	c.decision, c.undecided, c.provisional, c.deadline = policy.Decision{}, true, false, time.Time{}
 	c.documents, c.of = documents, course{}
+	for i := range c.lines {
+		c.lines[i].holdings = nil
+	}
 	c.mu.Lock()
 	c.id, c.start = c.r.NewID(at, c.info.CallID), at
 	c.row = store.Row{
@@ -363,6 +366,7 @@ func (c *Call) End(at time.Time, side, reason string) store.Row {
 // close ends the recording at at: finish puts the end on the tape.
 func (c *Call) close(at time.Time, side, reason string, finish func(at int64) error) store.Row {
 	c.closeViews(at)
+	c.letGo(at)
 	c.mu.Lock()
 	c.row.State, c.row.End, c.row.Ended = store.Ending, at.UTC(), side+": "+reason
 	c.row.Duration = seconds(at.Sub(c.start))

@@ -20,6 +20,8 @@ type line struct {
 	port    uint16
 	secured secured
 	spec    media.LineSpec
+
+	holdings []holding // who sent it when, in this recording
 }
 
 // recordable tells what a line may be accepted with: what the renderer can turn
@@ -267,8 +269,10 @@ func (c *Call) describe(at time.Time) {
 		if spec.DTLS && spec.Receiving {
 			c.shake(l)
 		}
+		l.hold(c.sending(l), seconds(at.Sub(c.start)))
 		streams[i] = store.Stream{
-			Label: l.offered.Label, Participant: c.aors(senders), Codec: codecName(l.codecs), SRTP: l.secured.suite, Gaps: []store.Gap{},
+			Label: l.offered.Label, Participant: c.aors(senders), HeldBy: l.heldBy(),
+			Codec: codecName(l.codecs), SRTP: l.secured.suite, Gaps: []store.Gap{},
 		}
 	}
 	c.mu.Lock()

@@ -118,6 +118,7 @@ func state(row *store.Row, f *media.Facts) {
 	if f.Interrupted {
 		row.End = row.Start.Add(time.Duration(f.Duration * float64(time.Second))).UTC()
 		row.Ended = "srs: interrupted"
+		letGo(row)
 		row.Notes = append(row.Notes, "interrupted: the recorder stopped during the call, what it had received until then is here")
 	}
 	row.Format = fmt.Sprintf("%s %s %d Hz %d ch", f.Container, f.Encoding, f.Rate, f.Channels)
