@@ -1,10 +1,14 @@
 package media
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // codec is what the renderer knows of one payload format.
 type codec struct {
 	name   string   // upper case, as in Format.Name
+	also   []string // other names that mean the same
 	static []Format // what its static payload types mean (RFC 3551 6)
 
 	content content
@@ -21,8 +25,10 @@ type codec struct {
 	// knows.
 	bytes func(Format) int
 
-	// open makes a decoder for one sender.
-	open func(Format) decoder
+	// open makes a decoder for one sender. nil: there is none here, and outside,
+	// where it is not nil either, says how a program decodes it.
+	open    func(Format) decoder
+	outside *outside
 
 	// rests reports whether the sender says with a payload that it may send
 	// nothing for a while. nil: it has no way to.
@@ -41,15 +47,19 @@ type decoder func(dst []int16, payload []byte) []int16
 // codecs has a row for each format that is understood here. Whatever is not in
 // it is kept on the tape.
 var codecs = []codec{
-	codecPCMU, codecPCMA, codecG722, codecL16, codecOpus, codecG729,
+	codecPCMU, codecPCMA, codecG722, codecL16, codecOpus,
+	codecG729, codecG7231, codecGSM, codecILBC, codecAMR, codecAMRWB, codecSpeex,
+	codecG726At(2), codecG726At(3), codecG726At(4), codecG726At(5),
+	codecAAL2At(2), codecAAL2At(3), codecAAL2At(4), codecAAL2At(5),
 	codecCN, codecTelephoneEvent, codecRED,
 }
 
 // findCodec returns nil for a format that has no row.
 func findCodec(name string) *codec {
 	for i := range codecs {
-		if strings.EqualFold(codecs[i].name, name) {
-			return &codecs[i]
+		c := &codecs[i]
+		if strings.EqualFold(c.name, name) || slices.ContainsFunc(c.also, func(n string) bool { return strings.EqualFold(n, name) }) {
+			return c
 		}
 	}
 	return nil
@@ -73,10 +83,10 @@ func (c *codec) decodes(f Format) bool {
 	return c != nil && c.open != nil && c.rate(f) > 0
 }
 
-// Renders reports whether payloads of f become sound, or are understood to be
-// none: what a line may be accepted with. Names are compared without regard to
-// case; zero channels are one.
-func Renders(f Format) bool {
+// Understands reports whether payloads of f become sound by what is built in, or
+// are understood to be none. Names are compared without regard to case; zero
+// channels are one.
+func Understands(f Format) bool {
 	c := findCodec(f.Name)
 	switch {
 	case c == nil || f.Clock <= 0 || f.Clock > maxClock:
@@ -85,4 +95,11 @@ func Renders(f Format) bool {
 		return true
 	}
 	return c.decodes(f)
+}
+
+// Outside reports whether payloads of f become sound where FFmpeg is found, and
+// only there.
+func Outside(f Format) bool {
+	c := findCodec(f.Name)
+	return c != nil && c.outside != nil && f.Channels <= 1 && c.rate(f) > 0 && c.rate(f) == f.Clock
 }

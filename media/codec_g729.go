@@ -1,22 +1,34 @@
 package media
 
-// codecG729 is kept on the tape until a decoder is found. Frames are 10 bytes for
-// 10 ms; one of 2 bytes, a silence descriptor (annex B), can end a payload
-// (RFC 3551 4.5.6).
+import "iter"
+
+// codecG729 is G.729 with its annexes A and B. Frames are 10 bytes for 10 ms;
+// one of 2 bytes, a silence descriptor (annex B), can end a payload (RFC 3551
+// 4.5.6).
 var codecG729 = codec{
 	name:   "G729",
+	also:   []string{"G729A", "G729AB", "G729B"},
 	static: []Format{{Payload: 18, Name: "G729", Clock: 8000}},
+	rate:   at(8000),
 	bytes:  func(Format) int { return 1000 },
-	units: func(f Format, payload []byte) int {
-		frames := len(payload) / 10
-		switch len(payload) % 10 {
-		case 0:
-		case 2:
-			frames++
-		default:
-			return 0
-		}
-		return frames * f.Clock / 100
+	outside: &outside{
+		decoder: "g729", input: options("g729"), samples: lasting(80),
+		frames: func(_ Format, payload []byte) iter.Seq[[]byte] { return framesG729(payload) },
 	},
-	rests: func(payload []byte) bool { return len(payload)%10 == 2 },
+}
+
+func framesG729(payload []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		if rest := len(payload) % 10; rest != 0 && rest != 2 {
+			return
+		}
+		for ; len(payload) >= 10; payload = payload[10:] {
+			if !yield(payload[:10]) {
+				return
+			}
+		}
+		if len(payload) == 2 {
+			yield(nil)
+		}
+	}
 }

@@ -29,9 +29,12 @@
 // from, encrypted where the media is, and a goodbye when the line closes.
 //
 // Codecs are rows of one table (codec.go), a file each; whoever renders or
-// accepts a line asks the table. A codec that is not decoded here can have a
-// row all the same, which says how long its payloads last. Everything decoded
-// is brought to 16 kHz. Three tones, encoded by ffmpeg and rendered here, stand
+// accepts a line asks the table. What is not decoded here is by FFmpeg, where it
+// is found (outside*.go): a process a sender, with pipes for files, fed by a
+// goroutine that reads the tape for itself; who writes the recording starts both
+// at the sender's first payload and awaits them at its end. Where it is not
+// found, Facts.Waiting names the codec. Everything decoded is brought to 16 kHz.
+// What such codecs send instead of silence is rendered as silence. Three tones, encoded by ffmpeg and rendered here, stand
 // above all else by so many dB (make e2e measures them again; Opus at low rates
 // is a model of speech, not of tones):
 //
@@ -50,6 +53,24 @@
 //	OPUS CELT 64 kbit/s, 20 ms    44.5
 //	OPUS CELT 96 kbit/s, 5 ms     42.8
 //	OPUS CELT 96 kbit/s, 2.5 ms   42.3
+//	GSM                           47.8
+//	G723                          18.5
+//	G726-16                       11.8
+//	G726-24                       18.0
+//	G726-32                       24.3
+//	G726-40                       29.1
+//	AAL2-G726-16                  11.8
+//	AAL2-G726-24                  18.0
+//	AAL2-G726-32                  24.3
+//	AAL2-G726-40                  29.1
+//	AMR                           23.9
+//	AMR, bandwidth-efficient      23.9
+//	SPEEX 8 kHz                   26.5
+//	SPEEX 16 kHz                  29.8
+//	SPEEX 32 kHz                  29.6
+//
+// Nothing that Debian packages encodes G.729, iLBC and AMR-WB: they were tried on
+// captures, or by their framing alone, and have no figure.
 //
 // G.722 is the same bit for bit as ffmpeg's. The Opus decoder conceals nothing
 // and uses no forward error correction: what is lost is a gap.

@@ -21,9 +21,12 @@ type Rendering struct {
 
 // Measure reads a tape twice: for its length and its senders' clocks, then for
 // where every packet falls on them. Memory grows with the number of gaps and
-// interruptions, not with the tape.
-func Measure(t Tape) (*Rendering, error) {
-	p, err := survey(t)
+// interruptions, not with the tape. What only a program decodes is Facts.Waiting.
+func Measure(t Tape) (*Rendering, error) { return (*FFmpeg)(nil).Measure(t) }
+
+// Measure is Measure where the program decodes what is not decoded here.
+func (x *FFmpeg) Measure(t Tape) (*Rendering, error) {
+	p, err := survey(t, x)
 	if err != nil {
 		return nil, err
 	}
@@ -72,10 +75,11 @@ func (r *Rendering) write(w *bufio.Writer) error {
 		r.heard(func(line int) meters { return out.heard[line] })
 		return out.close()
 	}
-	out, err := newMixedOutput(w, r.plan)
+	out, err := newMixedOutput(w, r.plan, r.tape)
 	if err != nil {
 		return err
 	}
+	defer out.stop()
 	pl.sound, pl.flush = out.sound, out.flush
 	if err := pl.play(r.tape); err != nil {
 		return err
@@ -86,6 +90,9 @@ func (r *Rendering) write(w *bufio.Writer) error {
 		}
 		return nil
 	})
+	if err := out.undecoded(&r.Facts); err != nil {
+		return err
+	}
 	return out.close()
 }
 

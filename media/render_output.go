@@ -163,7 +163,8 @@ const flacBlock = 4096 // samples
 
 // mixedOutput decodes, mixes, and writes FLAC at outputRate.
 type mixedOutput struct {
-	plan  *plan
+	plan *plan
+	voices
 	enc   *flac.Encoder
 	lines [maxTapeLines]*voiceOutput
 	rates map[int]*resampler
@@ -172,7 +173,7 @@ type mixedOutput struct {
 	ready [2][]int32
 }
 
-func newMixedOutput(w *bufio.Writer, p *plan) (*mixedOutput, error) {
+func newMixedOutput(w *bufio.Writer, p *plan, t Tape) (*mixedOutput, error) {
 	info := &meta.StreamInfo{
 		BlockSizeMin: flacBlock, BlockSizeMax: flacBlock,
 		SampleRate: outputRate, NChannels: uint8(p.channels()), BitsPerSample: 16,
@@ -183,7 +184,7 @@ func newMixedOutput(w *bufio.Writer, p *plan) (*mixedOutput, error) {
 		return nil, err
 	}
 	enc.EnablePredictionAnalysis(false) // subframe does it
-	return &mixedOutput{plan: p, enc: enc, rates: map[int]*resampler{}}, nil
+	return &mixedOutput{plan: p, enc: enc, rates: map[int]*resampler{}, voices: voices{tape: t, plan: p, decoders: map[who]decoder{}}}, nil
 }
 
 func (o *mixedOutput) sound(v *placedLine, p *placed, pos, skip, n, stretch int64) {
@@ -192,7 +193,7 @@ func (o *mixedOutput) sound(v *placedLine, p *placed, pos, skip, n, stretch int6
 	}
 	l := o.lines[v.index]
 	if l == nil {
-		l = &voiceOutput{decoders: map[sender]decoder{}}
+		l = &voiceOutput{}
 		o.lines[v.index] = l
 	}
 	rate := p.format.codec.rate(p.format.Format)
@@ -203,7 +204,7 @@ func (o *mixedOutput) sound(v *placedLine, p *placed, pos, skip, n, stretch int6
 	if p.lost {
 		at.after = v.cursor
 	}
-	l.put(p, o.rates[rate], rate, at)
+	l.put(p, o.decoder(v, p), o.rates[rate], rate, at)
 }
 
 func (o *mixedOutput) flush(upTo int64) error {

@@ -66,6 +66,7 @@ type placedLine struct {
 
 func newPlayer(p *plan, rate int) *player {
 	pl := &player{plan: p, rate: int64(rate)}
+	pl.outside = p.outside
 	pl.onPacket = pl.packet
 	pl.onClock = pl.clock
 	return pl

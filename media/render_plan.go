@@ -9,6 +9,7 @@ import (
 
 // plan is what a first reading of a tape says about it as a whole.
 type plan struct {
+	outside     *FFmpeg
 	length      int64 // ns
 	interrupted bool
 	segments    []span
@@ -48,9 +49,9 @@ type codecCount struct {
 }
 
 // survey reads the tape for its length, its segments and its clocks.
-func survey(t Tape) (*plan, error) {
-	p := &plan{}
-	r := &tapeReader{}
+func survey(t Tape, x *FFmpeg) (*plan, error) {
+	p := &plan{outside: x}
+	r := &tapeReader{outside: x}
 	gates, packets, opened := 0, 0, int64(0)
 	line := func(l *tapeLine) *linePlan {
 		if p.lines[l.index] == nil {

@@ -32,6 +32,7 @@ type lineFormat struct {
 	Format
 	content content
 	codec   *codec // nil: not in the table
+	outside bool   // a program decodes it
 	guessed bool   // never announced, a static payload type (RFC 3551 6)
 }
 
@@ -42,6 +43,7 @@ type tapeLine struct {
 	formats [128]*lineFormat
 	chains  map[uint32]*chain
 	order   []*chain // in order of appearance
+	outside *FFmpeg
 }
 
 // tapePacket is one packet of a tape, understood. Its payload is valid until
@@ -72,6 +74,7 @@ type tapeReader struct {
 	onCounts func([]LineCounts)
 	onClock  func(now int64) error // before each record
 
+	outside  *FFmpeg
 	start    int64 // Unix ns of call time 0
 	started  bool
 	ended    bool
@@ -180,7 +183,7 @@ func (r *tapeReader) line(i uint16) *tapeLine {
 		return nil
 	}
 	if r.lines[i] == nil {
-		r.lines[i] = &tapeLine{index: int(i), chains: map[uint32]*chain{}}
+		r.lines[i] = &tapeLine{index: int(i), chains: map[uint32]*chain{}, outside: r.outside}
 		r.lines[i].setSpec(LineSpec{Receiving: true})
 	}
 	return r.lines[i]
@@ -199,23 +202,31 @@ func (l *tapeLine) setSpec(s LineSpec) {
 			l.formats[f.Payload] = o
 			continue
 		}
-		l.formats[f.Payload] = newLineFormat(f)
+		l.formats[f.Payload] = l.newFormat(f)
 	}
 }
 
-func newLineFormat(f Format) *lineFormat {
-	l := &lineFormat{Format: f, codec: findCodec(f.Name)}
-	if l.codec != nil {
-		l.content = l.codec.content
+func (l *tapeLine) newFormat(f Format) *lineFormat {
+	n := &lineFormat{Format: f, codec: findCodec(f.Name), outside: l.outside.Decodes(f)}
+	if n.codec != nil {
+		n.content = n.codec.content
 	}
-	return l
+	return n
 }
 
 // decodes reports whether the format can be turned into sound here.
-func (f *lineFormat) decodes() bool { return f.codec.decodes(f.Format) }
+func (f *lineFormat) decodes() bool { return f.outside || f.codec.decodes(f.Format) }
 
+// rests reports whether the sender says with a payload that it may send nothing
+// for a while.
 func (f *lineFormat) rests(payload []byte) bool {
-	return f.codec != nil && f.codec.rests != nil && f.codec.rests(payload)
+	switch {
+	case f.codec == nil:
+		return false
+	case f.codec.outside != nil:
+		return f.codec.outside.rests(f.Format, payload)
+	}
+	return f.codec.rests != nil && f.codec.rests(payload)
 }
 
 // format returns the format of a payload type: as announced, or one of the
@@ -228,7 +239,7 @@ func (l *tapeLine) format(payloadType uint8) *lineFormat {
 	if !static {
 		return nil
 	}
-	f := newLineFormat(means)
+	f := l.newFormat(means)
 	f.guessed = true
 	l.formats[payloadType] = f
 	return f
@@ -285,6 +296,8 @@ func duration(f *lineFormat, payload []byte) int64 {
 		return longest
 	case f.content != audio || len(payload) == 0:
 		return 0
+	case f.codec != nil && f.codec.outside != nil && Outside(f.Format):
+		return int64(f.codec.outside.units(f.Format, payload))
 	case f.codec != nil && f.codec.units != nil:
 		return int64(f.codec.units(f.Format, payload))
 	}

@@ -4,16 +4,9 @@ import "slices"
 
 // voiceOutput is the decoded audio of one line that is still to be mixed.
 type voiceOutput struct {
-	strands  []*strand // one for each rate
-	decoders map[sender]decoder
-	buf      []int16
-	heard    meters
-}
-
-// sender is whose decoder it is: a stream in a format.
-type sender struct {
-	chain  *chain
-	format *lineFormat
+	strands []*strand // one for each rate
+	buf     []int16
+	heard   meters
 }
 
 // strand is audio of one rate, numbered in samples of it from call time 0.
@@ -33,13 +26,7 @@ type place struct {
 }
 
 // put decodes a payload into the strand of its rate.
-func (l *voiceOutput) put(p *placed, from *resampler, rate int, at place) {
-	who := sender{p.chain, p.format}
-	decode := l.decoders[who]
-	if decode == nil {
-		decode = p.format.codec.open(p.format.Format)
-		l.decoders[who] = decode
-	}
+func (l *voiceOutput) put(p *placed, decode decoder, from *resampler, rate int, at place) {
 	l.buf = decode(l.buf[:0], p.payload)
 	l.heard.of(rate).add(l.buf)
 	s := l.strand(from, rate, at.done)

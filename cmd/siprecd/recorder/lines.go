@@ -26,7 +26,7 @@ type line struct {
 
 // recordable tells what a line may be accepted with: what the renderer can turn
 // into sound, or pass over.
-func recordable(c sip.Codec) bool { return media.Renders(format(c)) }
+func recordable(c sip.Codec) bool { return media.Understands(format(c)) }
 
 // audible reports whether a format carries speech by itself.
 func audible(c sip.Codec) bool { return c.Name != "CN" && c.Name != "TELEPHONE-EVENT" }
