@@ -97,6 +97,22 @@ func Understands(f Format) bool {
 	return c.decodes(f)
 }
 
+// Speechless reports whether a format carries no speech: comfort noise,
+// telephone-events.
+func Speechless(f Format) bool {
+	c := findCodec(f.Name)
+	return c != nil && (c.content == noise || c.content == event)
+}
+
+// CodecName is the name of a codec in this table, "" when it is not there: "G723"
+// for "G723.1".
+func CodecName(name string) string {
+	if c := findCodec(name); c != nil {
+		return c.name
+	}
+	return ""
+}
+
 // Outside reports whether payloads of f become sound where FFmpeg is found, and
 // only there.
 func Outside(f Format) bool {

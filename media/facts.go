@@ -17,7 +17,8 @@ type Facts struct {
 	Keys        []Key
 	Corrections []Correction
 	Quality     []Quality
-	Waiting     []string // names of codecs without a decoder: silent until rendered again with one
+	Waiting     []string // names of codecs that FFmpeg would decode: silent until rendered again with it
+	Undecodable []string // names of codecs that nothing decodes
 	Notes       []string
 }
 

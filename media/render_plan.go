@@ -226,8 +226,8 @@ func (p *plan) stateLine(f *Facts, pl *player, i int, l *linePlan) {
 		if c.packets > most {
 			s.Codec, most = c.name, c.packets
 		}
-		if !c.decodes && !slices.Contains(f.Waiting, c.name) {
-			f.Waiting = append(f.Waiting, c.name)
+		if !c.decodes {
+			f.lack(c)
 		}
 		if c.broken > 0 {
 			f.Notes = append(f.Notes, fmt.Sprintf("line %d: %d packets are not valid %s: silent in the recording and whole on the tape", i, c.broken, c.name))
@@ -254,6 +254,21 @@ func (p *plan) stateLine(f *Facts, pl *player, i int, l *linePlan) {
 	f.Lossy = f.Lossy || v.dropped > 0
 	f.Corrections = append(f.Corrections, v.fixes...)
 	f.Streams = append(f.Streams, s)
+}
+
+// lack names a codec without a decoder. Of what is no payload of its format,
+// nothing is expected from one.
+func (f *Facts) lack(c codecCount) {
+	list := &f.Undecodable
+	if Outside(c.format.Format) {
+		if c.packets == 0 {
+			return
+		}
+		list = &f.Waiting
+	}
+	if !slices.Contains(*list, c.name) {
+		*list = append(*list, c.name)
+	}
 }
 
 const expectedSpan = 2 * nanos
@@ -297,7 +312,7 @@ func (l *linePlan) stateClock(s *StreamFacts) {
 // note says in words what could not be used.
 func (p *plan) note(f *Facts) {
 	say := func(format string, args ...any) { f.Notes = append(f.Notes, fmt.Sprintf(format, args...)) }
-	for _, name := range f.Waiting {
+	for _, name := range slices.Concat(f.Waiting, f.Undecodable) {
 		say("no decoder for %s here: that audio is silent in the recording and whole on the tape", name)
 	}
 	for i := range p.odd.unknown {

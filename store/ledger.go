@@ -29,6 +29,7 @@ const (
 	EventConfigured    = "configured"     // configuration or extensions changed, with digests
 	EventSealed        = "sealed"         // a recording: hash, length, packets, gaps
 	EventNotRecorded   = "not-recorded"   // a call of which nothing was kept
+	EventWaiting       = "waiting"        // a tape, sealed until it can be decoded: hash of it
 	EventHeard         = "heard"          // a recording was played
 	EventExported      = "exported"       // a copy left the store
 	EventHeld          = "held"           // retention stopped for a recording

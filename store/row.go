@@ -64,6 +64,8 @@ type Row struct {
 	SealedSHA256 string `json:"sealed_sha256,omitempty"` // of the body in the vault, hex
 
 	Original *Original `json:"original,omitempty"` // the tape, when it is kept
+
+	WaitingFor []string `json:"waiting_for,omitempty"` // of a waiting recording: codecs without a decoder
 }
 
 // stored returns the size of the body in the vault.

@@ -44,7 +44,7 @@ func (s *Store) Verify(ctx context.Context, o VerifyOptions) (Verification, erro
 	destroyed := make(map[Day]bool)
 	report, err := VerifyLog(filepath.Join(s.dir, ledgerDir), func(seq int64, l Leaf) {
 		switch l.Kind {
-		case EventSealed:
+		case EventSealed, EventWaiting:
 			stated[l.Subject] = &sealedLeaf{seq: seq, at: l.Time, sha256: l.Public["sealed-sha256"], bytes: l.Public["sealed-bytes"],
 				original: l.Public["original-sealed-sha256"], dies: Day(l.Public["dies"])}
 		case EventDeleted:
@@ -99,6 +99,7 @@ func (s *Store) verifyBodies(ctx context.Context, v *Verification, o VerifyOptio
 		case found[id]:
 		case leaf.over, destroyed[leaf.dies]:
 			v.Gone++
+		case leaf.sha256 == "": // only its tape is there yet
 		default:
 			v.Findings = append(v.Findings, Finding{What: "missing", Where: fmt.Sprintf("leaf %d", leaf.seq), Subject: id,
 				Detail: "the recording it speaks of is not in the vault"})

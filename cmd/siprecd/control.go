@@ -22,10 +22,11 @@ import (
 // socket of a running daemon, or in the command's own process when none runs.
 type desk struct {
 	store  *store.Store
-	rec    *recorder.Recorder                            // nil without a daemon
-	keeper *keeper                                       // nil without a daemon
-	status func() status                                 // nil without a daemon
-	reload func(dryRun bool) (lines []string, err error) // nil without a daemon
+	rec    *recorder.Recorder                               // nil without a daemon
+	keeper *keeper                                          // nil without a daemon
+	status func() status                                    // nil without a daemon
+	reload func(dryRun bool) (lines []string, err error)    // nil without a daemon
+	retry  func(context.Context) ([]recorder.Waited, error) // nil without a daemon
 }
 
 func (d *desk) handler() http.Handler {
@@ -34,6 +35,7 @@ func (d *desk) handler() http.Handler {
 	mux.HandleFunc("GET /calls", d.serveCalls)
 	mux.HandleFunc("GET /export/{id}", d.serveExport)
 	mux.HandleFunc("POST /reload", d.serveReload)
+	mux.HandleFunc("POST /render", d.serveRender)
 	mux.HandleFunc("POST /reindex", d.serveReindex)
 	mux.HandleFunc("POST /bundle", d.serveBundle)
 	mux.HandleFunc("POST /backup", d.serveBackup)

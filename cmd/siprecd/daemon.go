@@ -176,7 +176,7 @@ func (d *daemon) startControl() error {
 	if err != nil {
 		return err
 	}
-	k := &desk{store: d.store, rec: d.rec, keeper: d.keeper, status: d.status, reload: d.reload}
+	k := &desk{store: d.store, rec: d.rec, keeper: d.keeper, status: d.status, reload: d.reload, retry: d.retry}
 	d.control = &http.Server{Handler: k.handler(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug)}
 	d.wg.Go(func() {
 		if err := d.control.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -225,7 +225,7 @@ func ignoreMissing(err error) error {
 func (d *daemon) adopt(cfg *config.Config) {
 	d.cfg.Store(cfg)
 	d.level.Set(cfg.Log.Level)
-	d.settings.Store(settingsOf(cfg))
+	d.settings.Store(settingsOf(cfg, findFFmpeg()))
 	access := sourcesOf(cfg)
 	d.access.Store(&access)
 }
@@ -255,6 +255,7 @@ func (d *daemon) reload(dryRun bool) ([]string, error) {
 		return lines, nil
 	}
 	d.adopt(cfg)
+	d.rec.Retry()
 	d.mu.Lock()
 	d.loaded, d.reloadErr = time.Now(), ""
 	d.mu.Unlock()
@@ -310,6 +311,8 @@ func (d *daemon) status() status {
 		s.Warnings = append(s.Warnings, "catalogue: "+err.Error())
 	}
 	s.Warnings = append(s.Warnings, d.keyWarnings()...)
+	s.Warnings = append(s.Warnings, codecWarnings(cfg, d.settings.Load().FFmpeg)...)
+	s.Warnings = append(s.Warnings, d.waitingWarning()...)
 	if w := d.keeper.warning(); w != "" {
 		s.Warnings = append(s.Warnings, w)
 	}

@@ -73,6 +73,9 @@ func (d *desk) keysUnlock(r *http.Request) (any, error) {
 		return nil, err
 	}
 	d.store.Tell(store.Entry{Kind: store.EventUnlocked, Public: map[string]string{"until": until.UTC().Format(time.RFC3339)}})
+	if d.rec != nil {
+		d.rec.Retry()
+	}
 	return until, nil
 }
 

@@ -36,6 +36,7 @@ type commands struct {
 
 	Backup  BackupCmd  `cmd:"" help:"Copy recordings, catalogue and ledger while calls go on; no keys."`
 	Restore RestoreCmd `cmd:"" help:"Bring a backup into an empty data directory, and verify it."`
+	Render  RenderCmd  `cmd:"" help:"Render calls that waited for a decoder."`
 	Reindex ReindexCmd `cmd:"" help:"Rebuild the catalogue from the files of the vault."`
 	Version VersionCmd `cmd:"" help:"Print the version."`
 

@@ -182,7 +182,7 @@ func (cmd *ReplayCmd) send(g *Globals, plan *replay.Plan) error {
 // settings are those of the configuration, with the numbers of --ours and with
 // an SRC for calls that none sent.
 func (cmd *ReplayCmd) settings(cfg *config.Config) (*recorder.Settings, error) {
-	s := settingsOf(cfg)
+	s := settingsOf(everyCodec(cfg), findFFmpeg())
 	s.Sources[replay.Captured] = recorder.Source{Latch: true}
 	if len(cmd.Ours) == 0 {
 		return s, nil
@@ -196,6 +196,14 @@ func (cmd *ReplayCmd) settings(cfg *config.Config) (*recorder.Settings, error) {
 	}
 	s.Rules = rules
 	return s, nil
+}
+
+// everyCodec is a configuration under which a capture is rendered as far as it can
+// be: what was accepted was another's choice.
+func everyCodec(cfg *config.Config) *config.Config {
+	c := *cfg
+	c.Media.Codecs, c.Media.WithoutFFmpeg = slices.Concat(config.BuiltIn, config.ByFFmpeg), "keep"
+	return &c
 }
 
 // sourceName is the [[src]] an address belongs to, else the address itself.

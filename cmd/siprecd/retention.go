@@ -249,7 +249,7 @@ func (d *desk) hold(r *http.Request) (any, error) {
 	}
 	h := &store.Hold{Reason: r.FormValue("reason"), Document: r.FormValue("document"), By: r.FormValue("by"), Since: time.Now().UTC(), Until: store.Day(r.FormValue("until"))}
 	switch {
-	case row.File == "":
+	case row.File == "" && row.Original == nil:
 		return nil, fmt.Errorf("%s has no audio to hold (%s)", row.ID, row.State)
 	case h.Reason == "" || h.Document == "" || h.By == "":
 		return nil, errors.New("a hold needs its reason, its document and who orders it")

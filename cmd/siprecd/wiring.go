@@ -12,14 +12,17 @@ import (
 
 	"siprecd/cmd/siprecd/config"
 	"siprecd/cmd/siprecd/recorder"
+	"siprecd/media"
 	"siprecd/policy"
 	"siprecd/sip"
 	"siprecd/store"
 )
 
-// settingsOf is what the recorder needs of a configuration.
-func settingsOf(cfg *config.Config) *recorder.Settings {
+// settingsOf is what the recorder needs of a configuration, where x decodes what
+// is not decoded here.
+func settingsOf(cfg *config.Config, x *media.FFmpeg) *recorder.Settings {
 	s := &recorder.Settings{
+		Accepts: accepts(cfg, x), FFmpeg: x,
 		Rules: cfg.Rules, CountryCode: cfg.Site.CountryCode, Address: cfg.Media.Address,
 		Sources: make(map[string]recorder.Source), DeafToTones: !cfg.Keys.InBand, Originals: cfg.Data.Originals,
 		Dies: func(extension string, end time.Time) store.Day {

@@ -185,6 +185,7 @@ func (s *site) checkMedia(c *Config) {
 		}
 		c.Media.Address = addr
 	}
+	s.checkFormats(c)
 }
 
 func (s *site) checkSource(key string, t sourceTable, names map[string]bool) Source {

@@ -55,6 +55,8 @@ time_zone = "UTC"
 [media]
 ports = "20000-20099"
 address = "192.0.2.1"
+codecs = ["pcma", "G729"]
+codecs_without_ffmpeg = "keep"
 [data]
 dir = "here"
 [[src]]
@@ -88,7 +90,7 @@ policy = "off"
 	source := c.Sources[0]
 	got := fmt.Sprintln(c.SIP.Listen, c.SIP.ByDefault, c.Site, c.Media, c.Data.Dir == here, source.Addresses, source.Password, source.NAT, source.Media,
 		source.TimeZone, c.Keys, c.Limits, c.Log)
-	want := `[udp:[::1]:5080] false {[2000-2999] 1 UTC} {20000 20099 192.0.2.1} true [192.0.2.10/32 198.51.100.0/24 192.0.2.9/32] p w true srtp` +
+	want := `[udp:[::1]:5080] false {[2000-2999] 1 UTC} {20000 20099 192.0.2.1 [PCMA G729] keep} true [192.0.2.10/32 198.51.100.0/24 192.0.2.9/32] p w true srtp` +
 		` Asia/Seoul {*3 *2 false} {7 1m30s} {WARN json}` + "\n"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

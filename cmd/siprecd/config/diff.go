@@ -125,6 +125,8 @@ var settings = []setting{
 	{"site.time_zone", false, func(c *Config) string { return c.Site.TimeZone.String() }},
 	{"media.ports", true, func(c *Config) string { return fmt.Sprintf("%d-%d", c.Media.FirstPort, c.Media.LastPort) }},
 	{"media.address", false, func(c *Config) string { return showAddress(c.Media.Address) }},
+	{"media.codecs", false, func(c *Config) string { return "[" + strings.Join(c.Media.Codecs, ", ") + "]" }},
+	{"media.codecs_without_ffmpeg", false, func(c *Config) string { return c.Media.WithoutFFmpeg }},
 	{"data.dir", true, func(c *Config) string { return c.Data.Dir }},
 	{"data.originals", false, func(c *Config) string { return c.Data.Originals }},
 	{"keys.start", false, func(c *Config) string { return c.Keys.Start }},

@@ -26,6 +26,9 @@ type document struct {
 	Media struct {
 		Ports   *string `toml:"ports"`
 		Address *string `toml:"address"`
+
+		Codecs        *[]string `toml:"codecs"`
+		WithoutFFmpeg *string   `toml:"codecs_without_ffmpeg"`
 	} `toml:"media"`
 	Data struct {
 		Dir       *string `toml:"dir"`

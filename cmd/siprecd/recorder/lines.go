@@ -25,8 +25,13 @@ type line struct {
 }
 
 // recordable tells what a line may be accepted with: what the renderer can turn
-// into sound, or pass over.
-func recordable(c sip.Codec) bool { return media.Understands(format(c)) }
+// into sound, or pass over, or what is to be kept until it can.
+func (c *Call) recordable(k sip.Codec) bool {
+	if c.settings.Accepts != nil {
+		return c.settings.Accepts(format(k))
+	}
+	return media.Understands(format(k))
+}
 
 // audible reports whether a format carries speech by itself.
 func audible(c sip.Codec) bool { return c.Name != "CN" && c.Name != "TELEPHONE-EVENT" }
@@ -72,7 +77,7 @@ func (c *Call) negotiate(o *sip.Offer) (code int, reason string) {
 func (c *Call) unacceptable(lines []sip.Line) string {
 	why := "no audio line with a codec that can be recorded"
 	for _, l := range lines {
-		if len(accepted(l)) == 0 {
+		if len(c.accepted(l)) == 0 {
 			continue
 		}
 		_, err := secure(l, c.source.Encryption, secured{})
@@ -94,11 +99,11 @@ func refusesAll(lines []sip.Line) bool {
 	return len(lines) > 0
 }
 
-func accepted(l sip.Line) []sip.Codec {
+func (c *Call) accepted(l sip.Line) []sip.Codec {
 	if l.Kind != "audio" || l.Addr.Port() == 0 {
 		return nil
 	}
-	keep := slices.DeleteFunc(slices.Clone(l.Codecs), func(k sip.Codec) bool { return !recordable(k) })
+	keep := slices.DeleteFunc(slices.Clone(l.Codecs), func(k sip.Codec) bool { return !c.recordable(k) })
 	if !slices.ContainsFunc(keep, audible) {
 		return nil
 	}
@@ -109,7 +114,7 @@ func accepted(l sip.Line) []sip.Codec {
 // source and direction.
 func (c *Call) take(l *line, offered sip.Line) error {
 	was := l.secured
-	l.offered, l.codecs, l.secured = offered, accepted(offered), secured{}
+	l.offered, l.codecs, l.secured = offered, c.accepted(offered), secured{}
 	if len(l.codecs) > 0 {
 		var err error
 		if l.secured, err = secure(offered, c.source.Encryption, was); err != nil {

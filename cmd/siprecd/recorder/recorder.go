@@ -33,6 +33,11 @@ type Settings struct {
 	// dead; nil: by the regulation, in UTC.
 	Dies func(extension string, end time.Time) store.Day
 
+	// Accepts reports whether a line may be accepted with a format; nil: with what
+	// is decoded here.
+	Accepts func(media.Format) bool
+	FFmpeg  *media.FFmpeg // decodes the rest; nil: nothing does
+
 	Originals string // which tapes are kept, sealed: "always", "never"; else "auto": of recordings that are not all that was received
 }
 
@@ -66,7 +71,10 @@ type Recorder struct {
 	Log      *slog.Logger
 
 	queue    chan job
+	retry    chan struct{}
+	stop     context.CancelFunc // of the retries
 	wg       sync.WaitGroup
+	waiting  sync.Mutex      // held while what waits is rendered: one at a time
 	identity *media.Identity // of the passive side of DTLS
 
 	mu   sync.Mutex // guards the next field
@@ -83,7 +91,7 @@ type job struct {
 // Left-over tapes are queued, not awaited.
 func (r *Recorder) Start(ctx context.Context) error {
 	r.live = make(map[string]*Call)
-	r.queue = make(chan job, 1<<14)
+	r.queue, r.retry = make(chan job, 1<<14), make(chan struct{}, 1)
 	if r.Log == nil {
 		r.Log = slog.New(slog.DiscardHandler)
 	}
@@ -104,12 +112,17 @@ func (r *Recorder) Start(ctx context.Context) error {
 	for _, row := range left {
 		r.queue <- job{row: row}
 	}
+	retrying, stop := context.WithCancel(context.Background())
+	r.stop = stop
+	r.wg.Go(func() { r.retries(retrying) })
+	r.Retry()
 	return nil
 }
 
 // Close renders what is queued and waits for it. No call may be live any more.
 func (r *Recorder) Close() {
 	close(r.queue)
+	r.stop()
 	r.wg.Wait()
 }
 

@@ -27,7 +27,7 @@ func (r *Recorder) Seal(ctx context.Context, row *store.Row) error {
 	if err != nil {
 		return fmt.Errorf("tape %s: %w", row.ID, err)
 	}
-	rendering, err := media.Measure(records(open))
+	rendering, err := r.Settings().FFmpeg.Measure(records(open))
 	if err != nil {
 		return fmt.Errorf("tape %s: %w", row.ID, err)
 	}
@@ -40,15 +40,29 @@ func (r *Recorder) Seal(ctx context.Context, row *store.Row) error {
 		row.Notes = append(row.Notes, "the disk is suspect: "+err.Error())
 	}
 	row.Dies = r.Settings().dies(row)
-	row.State = store.Sealed
-	if rendering.Facts.Interrupted {
-		row.State = store.Interrupted
-	}
 	row.Original = nil
-	if r.Settings().keeps(rendering.Facts.Lossy) {
+	waiting := len(rendering.Facts.Waiting) > 0
+	if waiting || r.Settings().keeps(rendering.Facts.Lossy) {
 		if err := r.Store.KeepOriginal(ctx, row); err != nil {
 			return err
 		}
+	}
+	if waiting && row.Original != nil { // a store in clear keeps none, and its rendering is silent in that place
+		return r.wait(ctx, row, rendering.Facts.Waiting)
+	}
+	err = r.write(ctx, row, rendering)
+	if errors.Is(err, media.ErrUndecoded) {
+		return r.undecoded(ctx, row, &rendering.Facts, err)
+	}
+	return err
+}
+
+// write seals the recording of a tape.
+func (r *Recorder) write(ctx context.Context, row *store.Row, rendering *media.Rendering) error {
+	note(row, &rendering.Facts)
+	row.State, row.WaitingFor = store.Sealed, nil
+	if rendering.Facts.Interrupted {
+		row.State = store.Interrupted
 	}
 	return r.Store.Seal(ctx, row, rendering.Facts.Container, func(w io.Writer) error {
 		_, err := rendering.WriteTo(w)
@@ -119,7 +133,7 @@ func state(row *store.Row, f *media.Facts) {
 		row.End = row.Start.Add(time.Duration(f.Duration * float64(time.Second))).UTC()
 		row.Ended = "srs: interrupted"
 		letGo(row)
-		row.Notes = append(row.Notes, "interrupted: the recorder stopped during the call, what it had received until then is here")
+		row.Notes = said(row.Notes, "interrupted: the recorder stopped during the call, what it had received until then is here")
 	}
 	row.Format = fmt.Sprintf("%s %s %d Hz %d ch", f.Container, f.Encoding, f.Rate, f.Channels)
 	row.Segments = row.Segments[:0]
@@ -161,16 +175,21 @@ func state(row *store.Row, f *media.Facts) {
 		}
 		row.Keys = append(row.Keys, key)
 	}
-	note(row, f)
 }
 
 // note adds what the rendering says in words.
 func note(row *store.Row, f *media.Facts) {
 	for _, n := range f.Notes {
-		if !slices.Contains(row.Notes, n) {
-			row.Notes = append(row.Notes, n)
-		}
+		row.Notes = said(row.Notes, n)
 	}
+}
+
+// said adds a note, unless it is there.
+func said(notes []string, n string) []string {
+	if slices.Contains(notes, n) {
+		return notes
+	}
+	return append(notes, n)
 }
 
 // hear writes what could be heard into the row.

@@ -1,0 +1,131 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"siprecd/media"
+	"siprecd/store"
+)
+
+// wait seals the tape itself, until there is a decoder.
+func (r *Recorder) wait(ctx context.Context, row *store.Row, codecs []string) error {
+	row.WaitingFor = codecs
+	return r.Store.Wait(ctx, row)
+}
+
+// undecoded is a recording of which the program made less than it was given: its
+// tape waits for a better one.
+func (r *Recorder) undecoded(ctx context.Context, row *store.Row, f *media.Facts, why error) error {
+	if row.Original == nil {
+		if err := r.Store.KeepOriginal(ctx, row); err != nil || row.Original == nil {
+			return errors.Join(why, err)
+		}
+	}
+	r.Log.Error("recording not decoded, its tape waits", "call", row.ID, "side", "srs", "reason", why)
+	var codecs []string
+	for _, s := range f.Streams {
+		if !slices.Contains(codecs, s.Codec) && s.Codec != "" {
+			codecs = append(codecs, s.Codec)
+		}
+	}
+	return r.wait(ctx, row, codecs)
+}
+
+// Waited is what became of a waiting recording.
+type Waited struct {
+	ID         string   `json:"id"`
+	Rendered   bool     `json:"rendered"`
+	WaitingFor []string `json:"waiting_for,omitempty"`
+	Why        string   `json:"why,omitempty"` // of one that still waits
+}
+
+// RenderWaiting renders, oldest first, what waits for a decoder and can be
+// rendered now. The keys must be unlocked: what cannot be opened says so, and the
+// others go on.
+func (r *Recorder) RenderWaiting(ctx context.Context) (done []Waited, err error) {
+	r.waiting.Lock()
+	defer r.waiting.Unlock()
+	var rows []store.Row
+	for row, err := range r.Store.Catalog.Find(ctx, store.Query{States: []store.State{store.Waiting}}) {
+		if err != nil {
+			return nil, err
+		}
+		if row.Original != nil {
+			rows = append(rows, *row)
+		}
+	}
+	sortByStart(rows)
+	for i := range rows {
+		if err := ctx.Err(); err != nil {
+			return done, err
+		}
+		w := Waited{ID: rows[i].ID}
+		if err := r.renderWaiting(ctx, &rows[i]); err != nil {
+			w.Why = err.Error()
+		}
+		w.Rendered, w.WaitingFor = rows[i].State != store.Waiting, rows[i].WaitingFor
+		done = append(done, w)
+	}
+	return done, nil
+}
+
+func (r *Recorder) renderWaiting(ctx context.Context, row *store.Row) error {
+	tape, kept, err := Original(ctx, r.Store, row)
+	if err != nil {
+		return err
+	}
+	defer kept.Close()
+	rendering, err := r.Settings().FFmpeg.Measure(tape)
+	if err != nil {
+		return err
+	}
+	if w := rendering.Facts.Waiting; len(w) > 0 {
+		return fmt.Errorf("no decoder for %s here", strings.Join(w, ", "))
+	}
+	sealed := *row
+	state(&sealed, &rendering.Facts)
+	keeps := r.Settings().keeps(rendering.Facts.Lossy)
+	if !keeps {
+		sealed.Original = nil
+	}
+	if err := r.write(ctx, &sealed, rendering); err != nil {
+		return err
+	}
+	*row = sealed
+	if !keeps {
+		return r.Store.DropOriginal(ctx, row)
+	}
+	return nil
+}
+
+// Retry has what waits for a decoder tried again, soon.
+func (r *Recorder) Retry() {
+	select {
+	case r.retry <- struct{}{}:
+	default: // it will be anyway
+	}
+}
+
+// retries renders what waits whenever something may have changed.
+func (r *Recorder) retries(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.retry:
+		}
+		done, err := r.RenderWaiting(ctx)
+		if err != nil && ctx.Err() == nil {
+			r.Log.Error("recordings that wait for a decoder", "side", "srs", "reason", err)
+		}
+		for _, w := range done {
+			if w.Rendered {
+				r.Log.Info("recording rendered that had waited for a decoder", "call", w.ID)
+			}
+		}
+	}
+}

@@ -1,0 +1,46 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// Wait leaves a call that cannot be rendered yet as its tape, which KeepOriginal
+// has sealed to its day: the row says so, and the tape in clear reach of the
+// daemon is removed last. Seal ends the waiting; like that, Wait is idempotent by
+// row.ID and keeps the tape on an error.
+func (s *Store) Wait(ctx context.Context, row *Row) error {
+	if row.Original == nil {
+		return fmt.Errorf("waiting %s: its tape is not sealed", row.ID)
+	}
+	if err := s.Err(); err != nil {
+		return err
+	}
+	row.State, row.File, row.Bytes, row.SHA256, row.SealedBytes, row.SealedSHA256 = Waiting, "", 0, "", 0, ""
+	row.Leaf = s.Tell(Entry{Kind: EventWaiting, Subject: row.ID, Row: row.summary(), Public: map[string]string{
+		"dies": string(row.Dies), "state": string(row.State), "milliseconds": strconv.FormatInt(int64(row.Duration*1000), 10),
+		"original-sha256": row.Original.SHA256, "original-sealed-sha256": row.Original.SealedSHA256,
+	}}) + 1
+	if err := s.Record(ctx, row); err != nil {
+		return fmt.Errorf("waiting %s: %w", row.ID, err)
+	}
+	return s.RemoveTape(row.ID)
+}
+
+// DropOriginal destroys the original of a recording that is sealed without it,
+// once its row says so.
+func (s *Store) DropOriginal(ctx context.Context, row *Row) error {
+	if row.Original != nil {
+		return fmt.Errorf("the original of %s is still in its row", row.ID)
+	}
+	if s.clear {
+		return nil
+	}
+	id, err := originalID(row.ID)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Keys.DestroyHeader(row.Dies, id), s.forgetOriginal(ctx, row.ID))
+}
