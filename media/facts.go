@@ -32,7 +32,8 @@ type Segment struct {
 type StreamFacts struct {
 	Line       int
 	Label      string
-	Channel    int    // 0 left, 1 right; both when mono
+	Channel    int    // at the end: 0 left, 1 right; both when mono
+	Sides      []Side // when it was on which
 	Codec      string // of most packets, e.g. "PCMU"
 	Packets    int64  // on tape
 	Lost       int64  // missing sequence numbers while the gate was open
@@ -49,6 +50,13 @@ type StreamFacts struct {
 	Unauthenticated int64 // of those refused, packets that none of the SRTP keys fits
 
 	expected bool // for expectedSpan and more, packets should have come and been kept
+}
+
+// Side is a period in which a stream is on one channel.
+type Side struct {
+	Start   float64
+	End     float64
+	Channel int // 0 left, 1 right; both when mono
 }
 
 // Gap is missing audio on one stream.

@@ -81,11 +81,24 @@ func (p *plan) channels() int {
 	return 2
 }
 
-func (p *plan) channelAtEnd(line int) int {
-	if slices.Contains(p.layouts[len(p.layouts)-1].sides[1], line) {
-		return 1
+// sidesOf returns on which channel the line is when, from the beginning to the
+// end.
+func (p *plan) sidesOf(line int) []Side {
+	var sides []Side
+	for i := range p.layouts {
+		l, channel := &p.layouts[i], 0
+		if slices.Contains(l.sides[1], line) {
+			channel = 1
+		}
+		if n := len(sides); n == 0 || sides[n-1].Channel != channel {
+			sides = append(sides, Side{Start: seconds(l.from), Channel: channel})
+		}
+		sides[len(sides)-1].End = seconds(p.length)
+		if i+1 < len(p.layouts) {
+			sides[len(sides)-1].End = seconds(p.layouts[i+1].from)
+		}
 	}
-	return 0
+	return sides
 }
 
 // eachLayout calls f for every stretch of from..to, frames, with its layout.

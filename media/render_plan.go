@@ -219,7 +219,8 @@ func (p *plan) stateLine(f *Facts, pl *player, i int, l *linePlan) {
 	}
 	pl.hole(v, v.cursor, p.frames(placeRate), 0)
 	s := v.facts
-	s.Line, s.Label, s.Channel = i, l.label, p.channelAtEnd(i)
+	s.Line, s.Label, s.Sides = i, l.label, p.sidesOf(i)
+	s.Channel = s.Sides[len(s.Sides)-1].Channel
 	most := int64(0)
 	for _, c := range l.codecs {
 		f.Empty = false

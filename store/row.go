@@ -146,7 +146,7 @@ type Segment struct {
 type Stream struct {
 	Label       string `json:"label"`
 	Participant string `json:"participant"` // AoR of who sends it; several joined by ", "
-	Channel     string `json:"channel"`     // left, right, mono
+	Channel     string `json:"channel"`     // at the end: left, right, mono
 	Codec       string `json:"codec"`
 	Packets     int64  `json:"packets"`
 	Lost        int64  `json:"lost"`
@@ -175,6 +175,7 @@ type Holder struct {
 	Participant string  `json:"participant"` // AoR
 	From        float64 `json:"from"`
 	To          float64 `json:"to,omitempty"`
+	Channel     string  `json:"channel,omitempty"` // left, right, mono: where it is heard; known when it is rendered
 }
 
 // Level is how loud a stream was.

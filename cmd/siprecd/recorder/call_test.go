@@ -31,7 +31,7 @@ type stage struct {
 	rec  *Recorder
 	call *Call
 	held []func()
-	seq  [2]uint16
+	seq  [8]uint16
 }
 
 func open(t *testing.T, rules ...policy.Rule) *stage {

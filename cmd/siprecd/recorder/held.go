@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"siprecd/media"
 	"siprecd/sip/rsmeta"
 	"siprecd/store"
 )
@@ -80,6 +81,27 @@ func (c *Call) letGo(at time.Time) {
 			c.row.Streams[i].HeldBy = c.lines[i].heldBy()
 		}
 	}
+}
+
+// bySide says of each stretch on which channel it is heard, and divides it where
+// that changes. What it divided before it puts together again.
+func bySide(held []store.Holder, sides []media.Side, channels int) (divided []store.Holder) {
+	for i := 0; i < len(held); i++ {
+		whole := held[i]
+		for i+1 < len(held) && held[i+1].Participant == whole.Participant && held[i+1].From == whole.To {
+			i++
+			whole.To = held[i].To
+		}
+		for _, s := range sides {
+			part := whole
+			part.From, part.To = max(whole.From, round(s.Start, 1000)), min(whole.To, round(s.End, 1000))
+			if part.From < part.To {
+				part.Channel = channel(channels, s.Channel)
+				divided = append(divided, part)
+			}
+		}
+	}
+	return divided
 }
 
 // letGo ends in the row of an interrupted recording what was going on.

@@ -152,6 +152,7 @@ func state(row *store.Row, f *media.Facts) {
 			st.Codec = s.Codec
 		}
 		st.Channel = channel(f.Channels, s.Channel)
+		st.HeldBy = bySide(st.HeldBy, s.Sides, f.Channels)
 		st.Packets, st.Lost, st.Late, st.Duplicates, st.Refused = s.Packets, s.Lost, s.Late, s.Duplicates, s.Refused
 		st.Unauthenticated = s.Unauthenticated
 		st.Jitter, st.JitterMax, st.Drift = round(s.Jitter, 100), round(s.JitterMax, 100), round(s.Drift, 10)

@@ -21,7 +21,7 @@ func (st *stage) offered(callID string, o *sip.Offer) Reply {
 		From: sip.Address{URI: ourAOR}, To: sip.Address{URI: "sip:recorder@192.0.2.1"},
 	}
 	st.call = st.rec.Begin(info, st.ports)
-	st.seq = [2]uint16{}
+	st.seq = [8]uint16{}
 	reply := st.call.Offer(o)
 	st.release()
 	return reply
