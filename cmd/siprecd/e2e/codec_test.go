@@ -49,10 +49,8 @@ func pipe(t *testing.T, in []byte, args ...string) []byte {
 	return out
 }
 
-// rendered is what a recording of payloads of one format sounds like, mono,
-// read by ffmpeg.
-func rendered(t *testing.T, f media.Format, units int, payloads [][]byte) (samples []int16, rate int) {
-	t.Helper()
+// taped is a tape of payloads of one format, on one line.
+func taped(spec media.LineSpec, units int, payloads [][]byte) media.Tape {
 	var records []media.Record
 	add := func(kind media.Kind, at int64, data any) {
 		b, raw := data.([]byte)
@@ -63,8 +61,8 @@ func rendered(t *testing.T, f media.Format, units int, payloads [][]byte) (sampl
 	}
 	add(media.KindStart, 0, media.Start{Version: 1})
 	add(media.KindGate, 0, media.GateMove{Open: true, Why: "full"})
-	add(media.KindLine, 0, media.LineSpec{Label: "1", Ours: true, Receiving: true, Formats: []media.Format{f}})
-	end := int64(0)
+	add(media.KindLine, 0, spec)
+	end, f := int64(0), spec.Formats[0]
 	for i, p := range payloads {
 		end = int64(i+1) * int64(units) * 1_000_000_000 / int64(f.Clock)
 		b := binary.BigEndian.AppendUint16([]byte{0x80, f.Payload}, uint16(i))
@@ -72,11 +70,7 @@ func rendered(t *testing.T, f media.Format, units int, payloads [][]byte) (sampl
 		add(media.KindPacket, end, append(append(b, 0, 0, 0, 1), p...))
 	}
 	add(media.KindEnd, end, nil)
-	ffmpeg, err := media.FindFFmpeg(t.Context(), "ffmpeg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := ffmpeg.Measure(func() iter.Seq2[media.Record, error] {
+	return func() iter.Seq2[media.Record, error] {
 		return func(yield func(media.Record, error) bool) {
 			for _, r := range records {
 				if !yield(r, nil) {
@@ -84,7 +78,18 @@ func rendered(t *testing.T, f media.Format, units int, payloads [][]byte) (sampl
 				}
 			}
 		}
-	})
+	}
+}
+
+// rendered is what a recording of payloads of one format sounds like, mono,
+// read by ffmpeg.
+func rendered(t *testing.T, f media.Format, units int, payloads [][]byte) (samples []int16, rate int) {
+	t.Helper()
+	ffmpeg, err := media.FindFFmpeg(t.Context(), "ffmpeg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := ffmpeg.Measure(taped(media.LineSpec{Label: "1", Ours: true, Receiving: true, Formats: []media.Format{f}}, units, payloads))
 	if err != nil {
 		t.Fatal(err)
 	}

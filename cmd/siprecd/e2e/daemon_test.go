@@ -41,6 +41,7 @@ type site struct {
 	t      *testing.T
 	dir    string
 	config string
+	env    []string // of the daemon; nil: as it is
 }
 
 func newSite(t *testing.T, extensions string) *site {
@@ -81,7 +82,7 @@ func (s *site) start() *daemon {
 	s.t.Helper()
 	d := &daemon{site: s, log: &bytes.Buffer{}, done: make(chan error, 1)}
 	d.cmd = exec.Command(program, "serve", "--config", s.config)
-	d.cmd.Dir = s.dir
+	d.cmd.Dir, d.cmd.Env = s.dir, s.env
 	d.cmd.Stderr = d.log
 	out, err := d.cmd.StdoutPipe()
 	if err != nil {

@@ -5,13 +5,16 @@ package e2e
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"siprecd/media"
+	"siprecd/store"
 )
 
 // encoded are payloads of a format that a program decodes, in which programs
@@ -43,6 +46,53 @@ func outsideCodecs(t *testing.T, raw []byte) map[string]encoded {
 		all[name] = encoded{media.Format{Payload: 99, Name: "speex", Clock: clock}, clock / 25, oggPackets(ogg)}
 	}
 	return all
+}
+
+// TestCallWaitsForFFmpeg sends GSM, and what is packaged, to a daemon that finds
+// no ffmpeg; the next one finds it.
+func TestCallWaitsForFFmpeg(t *testing.T) {
+	s := newSite(t, "[default]\npolicy = \"full\"\n")
+	text, err := os.ReadFile(s.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("siprecd.toml", string(text)+"[media]\ncodecs = [\"GSM\"]\ncodecs_without_ffmpeg = \"keep\"\n")
+	gsm := outsideCodecs(t, threeTones(48000))["GSM"]
+	var file bytes.Buffer
+	if err := media.WritePcap(&file, taped(media.LineSpec{
+		Label: "2001", Receiving: true, Formats: []media.Format{gsm.format},
+		Local: netip.MustParseAddrPort("192.0.2.1:40000"), Remote: netip.MustParseAddrPort("192.0.2.7:5000"),
+	}, gsm.units, gsm.payloads)); err != nil {
+		t.Fatal(err)
+	}
+	s.write("gsm.pcap", file.String())
+
+	s.env = []string{"PATH=" + t.TempDir()}
+	d := s.start()
+	s.siprecd("replay", filepath.Join(s.dir, "gsm.pcap"), "-d", "192.0.2.1:40000=2001", "--to", "sip:"+d.udp)
+	rows := s.settled(1)
+	if len(rows) != 1 || rows[0].State != store.Waiting || rows[0].WaitingFor[0] != "GSM" || !strings.Contains(s.siprecd("status"), "waiting for a decoder") {
+		t.Fatalf("rows %+v", rows)
+	}
+	d.stop()
+
+	s.env = nil
+	d = s.start()
+	defer d.stop()
+	s.siprecd("render", "--waiting")
+	rows = s.calls()
+	if len(rows) != 1 || rows[0].State != store.Sealed {
+		t.Fatalf("rows %+v", rows)
+	}
+	recording, err := os.ReadFile(s.file(rows[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := sixteen(pipe(t, recording, "-i", "-", "-f", "s16le", "-"))
+	if got := snr(heard, 16000); got < 40 {
+		t.Errorf("the tones stand %.1f dB above all else", got)
+	}
+	s.siprecd("verify")
 }
 
 // sox encodes what ffmpeg, as it is packaged, has no encoder for.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"siprecd/media"
@@ -75,9 +76,16 @@ func (c *Call) negotiate(o *sip.Offer) (code int, reason string) {
 
 // unacceptable says why none of the lines can be recorded; "" when one can.
 func (c *Call) unacceptable(lines []sip.Line) string {
-	why := "no audio line with a codec that can be recorded"
+	why := "no audio line"
+	var refused []string
 	for _, l := range lines {
 		if len(c.accepted(l)) == 0 {
+			for _, k := range l.Codecs {
+				if audible(k) && !slices.Contains(refused, k.Name) {
+					refused = append(refused, k.Name)
+					why = "no codec of [media] codecs that can be heard here: " + strings.Join(refused, ", ")
+				}
+			}
 			continue
 		}
 		_, err := secure(l, c.source.Encryption, secured{})

@@ -174,7 +174,7 @@ func TestDecodedAtOnceOrRefused(t *testing.T) {
 	if row := st.g729(func(s *Settings) { s.Accepts, s.FFmpeg = x.Decodes, x }); row.State != store.Sealed {
 		t.Errorf("row %+v", row)
 	}
-	if row := st.g729(func(s *Settings) { s.Accepts = nil }); row.State == store.Sealed || row.Ended != "srs: no audio line with a codec that can be recorded" {
+	if row := st.g729(func(s *Settings) { s.Accepts = nil }); row.State == store.Sealed || row.Ended != "srs: no codec of [media] codecs that can be heard here: G729" {
 		t.Errorf("row %+v", row)
 	}
 }
