@@ -37,13 +37,24 @@ func (c *Call) recordable(k sip.Codec) bool {
 // audible reports whether a format carries speech by itself.
 func audible(c sip.Codec) bool { return c.Name != "CN" && c.Name != "TELEPHONE-EVENT" }
 
-// ourOffer is what we offer when the INVITE left it to us (RFC 7866 section
-// 8.4: two audio lines at least).
-var ourOffer = []sip.Codec{
+// offerable is what we can offer when the INVITE left it to us.
+var offerable = []sip.Codec{
 	{Payload: 0, Name: "PCMU", Clock: 8000, Channels: 1},
 	{Payload: 8, Name: "PCMA", Clock: 8000, Channels: 1},
+	{Payload: 9, Name: "G722", Clock: 8000, Channels: 1},
+	{Payload: 96, Name: "OPUS", Clock: 48000, Channels: 2},
+	{Payload: 18, Name: "G729", Clock: 8000, Channels: 1},
+	{Payload: 3, Name: "GSM", Clock: 8000, Channels: 1},
+	{Payload: 97, Name: "AMR", Clock: 8000, Channels: 1, Fmtp: "octet-align=1"},
+	{Payload: 98, Name: "AMR-WB", Clock: 16000, Channels: 1, Fmtp: "octet-align=1"},
+	{Payload: 102, Name: "ILBC", Clock: 8000, Channels: 1, Fmtp: "mode=20"},
 	{Payload: 13, Name: "CN", Clock: 8000, Channels: 1},
 	{Payload: 101, Name: "TELEPHONE-EVENT", Clock: 8000, Channels: 1, Fmtp: "0-15"},
+}
+
+// ourOffer is what we offer of it, on each line.
+func (c *Call) ourOffer() []sip.Codec {
+	return slices.DeleteFunc(slices.Clone(offerable), func(k sip.Codec) bool { return !c.recordable(k) })
 }
 
 // negotiate takes the lines of an offer. A non-zero code refuses it, and
@@ -158,7 +169,7 @@ func (c *Call) take(l *line, offered sip.Line) error {
 	return nil
 }
 
-// propose is our own offer of two audio lines.
+// propose is our own offer of two audio lines (RFC 7866 section 8.4: at least).
 func (c *Call) propose() (code int, reason string) {
 	for i := range max(2, len(c.lines)) {
 		if i == len(c.lines) {
@@ -167,7 +178,7 @@ func (c *Call) propose() (code int, reason string) {
 		l := &c.lines[i]
 		l.offered.Direction = sip.SendOnly
 		if len(l.codecs) == 0 {
-			l.codecs = ourOffer
+			l.codecs = c.ourOffer()
 		}
 		var err error
 		if l.secured, err = proposal(c.source.Encryption, l.secured); err != nil {

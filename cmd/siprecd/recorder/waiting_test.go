@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -176,5 +177,32 @@ func TestDecodedAtOnceOrRefused(t *testing.T) {
 	}
 	if row := st.g729(func(s *Settings) { s.Accepts = nil }); row.State == store.Sealed || row.Ended != "srs: no codec of [media] codecs that can be heard here: G729" {
 		t.Errorf("row %+v", row)
+	}
+}
+
+func TestOurOfferHoldsWhatIsAccepted(t *testing.T) {
+	for want, accepts := range map[string]func(media.Format) bool{
+		"PCMU PCMA G722 OPUS CN TELEPHONE-EVENT": nil,
+		"G729 GSM AMR AMR-WB ILBC":               keeps,
+	} {
+		st := open(t)
+		st.with(func(s *Settings) { s.Accepts = accepts })
+		st.call = st.rec.Begin(sip.Info{CallID: "rs-1", Source: "sbc", Arrived: callStart}, st.ports)
+		o := st.offer("INVITE", 0, "sip:2001@example.com", "sip:0105550101@example.com")
+		o.WantOffer = true
+		lines := st.call.Offer(o).Answer.Lines
+		if len(lines) != 2 {
+			t.Fatalf("%d lines", len(lines))
+		}
+		for _, l := range lines {
+			var names []string
+			for _, k := range l.Codecs {
+				names = append(names, k.Name)
+			}
+			if got := strings.Join(names, " "); got != want {
+				t.Errorf("offered %s, not %s", got, want)
+			}
+		}
+		st.bye(time.Second)
 	}
 }
