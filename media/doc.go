@@ -2,9 +2,10 @@
 // and renders tapes into recordings.
 //
 // A Path is the way of one recording session's packets from arrival to tape:
-// the lock to their source, SRTP, the keys pressed in them, the gate. It has no
-// goroutine and takes its time as input, so that a capture drives it as a
-// Receiver does. SRTP is ours (srtp_*.go) and not a library's: it allocates
+// the lock to their source, SRTP, and then, for each recording that is made of
+// the session, a Track: which lines it takes, the keys pressed on them, its gate.
+// It has no goroutine and takes its time as input, so that a capture drives it
+// as a Receiver does. SRTP is ours (srtp_*.go) and not a library's: it allocates
 // nothing for forged packets either, finds the rollover counter of a stream
 // joined late, and keeps one state for all keys of a line, which a new key in
 // mid-call needs.

@@ -2,12 +2,10 @@ package media
 
 import (
 	"cmp"
-	"encoding/json"
 	"math"
 	"net/netip"
 	"slices"
 	"sync"
-	"time"
 )
 
 // Mode is what was decided for a call.
@@ -67,29 +65,23 @@ type Event struct {
 	Key  *KeyPress
 }
 
-// Path is the way of one RS's packets from arrival to tape: source lock, keys,
-// gate. It is synchronous and has no goroutine; a Receiver drives it live, a
-// capture drives it in replay. Safe for concurrent use; its lock is the call's
-// own.
+// Path is the way of one RS's packets from arrival to tape: source lock, SRTP,
+// and then the keys and the gate of each Track that has the line. It is
+// synchronous and has no goroutine; a Receiver drives it live, a capture drives
+// it in replay. Safe for concurrent use; its lock is the call's own.
 type Path struct {
-	mu         sync.Mutex // guards everything below
-	sink       Sink
-	onEvent    func(Event)
-	lines      []*line // by number; nil until SetLine
-	start      string
-	stop       string
-	inband     bool // PathConfig.InBand
-	mode       Mode
-	gate       gate
-	unsaid     *GateMove // opened by NewPath, which knows no time: not on tape yet
-	dirty      bool      // something was appended since the last Flush
-	finished   bool
-	name       string // of us, in reports
+	*Track // the first one
+
+	mu         sync.Mutex // guards everything below, and the tracks
+	lines      []*line    // by number; nil until something is said of them
+	tracks     []*Track   // those that are not over
+	inband     bool       // PathConfig.InBand
+	name       string     // of us, in reports
 	reportRoom [maxReport]byte
-	err        error // the sink's first
+	room       []byte // for a packet that several tracks read keys from
 }
 
-// line is what a Path knows of one media line.
+// line is what a Path knows of one media line, whoever records it.
 type line struct {
 	spec     LineSpec
 	codecs   [128]*codec // of spec.Formats, by payload type
@@ -100,45 +92,57 @@ type line struct {
 	wire     *dtlsWire // where DTLS goes; nil: nowhere
 	ssrcs    ssrcSet
 	reports  reporter
-	keys     keypad
-	signals  bool     // a telephone-event has come
-	sound    *earshot // nil: its sound is not listened to
+	signals  bool // a telephone-event has come
 	counts   LineCounts
-	opening  int   // of the gate, the last in which audio was kept
-	last     int64 // arrival of the last packet that passed the source lock
+	last     int64        // arrival of the last packet that passed the source lock
+	on       []*trackLine // of the tracks that have it
 }
 
-// NewPath makes a Path. With ModeFull the gate is open from the beginning.
+// NewPath makes a Path and its first Track. With ModeFull the gate is open from
+// the beginning.
 func NewPath(c PathConfig) *Path {
-	p := &Path{sink: c.Sink, onEvent: c.OnEvent, mode: c.Mode, inband: c.InBand, name: cname()}
-	p.setCommands(c.Start, c.Stop)
-	if c.Mode == ModeFull {
-		p.unsaid = &GateMove{Open: true, Why: "full"}
-		p.gate = gate{open: true, from: math.MinInt64, moved: true}
-	}
+	p := &Path{inband: c.InBand, name: cname()}
+	p.Track = p.track(c)
 	return p
 }
 
-// SetCommands changes the commands that open and shut a selective gate. A
-// command half entered is forgotten.
-func (p *Path) SetCommands(start, stop string) {
+// Branch makes another Track of the same RS: another recording, at once with
+// those there are or after them. c.InBand does not count. Packets that came
+// before its gate opens do not pass it.
+func (p *Path) Branch(c PathConfig) *Track {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.setCommands(start, stop)
+	t := p.track(c)
+	t.gate.moved = true
+	return t
 }
 
-// SetLine tells what line i is from at on, and puts it on the tape. i is in
-// 0..65535; other lines do not exist.
-func (p *Path) SetLine(i int, at int64, s LineSpec) {
-	if i < 0 || i > math.MaxUint16 {
-		return
+func (p *Path) track(c PathConfig) *Track {
+	t := &Track{path: p, sink: c.Sink, onEvent: c.OnEvent, mode: c.Mode}
+	t.setCommands(c.Start, c.Stop)
+	if c.Mode == ModeFull {
+		t.unsaid = &GateMove{Open: true, Why: "full"}
+		t.gate = gate{open: true, from: math.MinInt64, moved: true}
 	}
+	p.tracks = append(p.tracks, t)
+	return t
+}
+
+// Negotiate tells what line i is from at on when no Track has it, so that
+// whoever takes it next finds it ready. i is in 0..65535; other lines do not
+// exist.
+func (p *Path) Negotiate(i int, at int64, s LineSpec) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.finished {
-		return
+	p.negotiate(i, at, &s)
+}
+
+// negotiate completes s by what was negotiated before; nil: there is no such
+// line.
+func (p *Path) negotiate(i int, at int64, s *LineSpec) *line {
+	if i < 0 || i > math.MaxUint16 {
+		return nil
 	}
-	p.sayGate(at)
 	for len(p.lines) <= i {
 		p.lines = append(p.lines, nil)
 	}
@@ -149,10 +153,10 @@ func (p *Path) SetLine(i int, at int64, s LineSpec) {
 	}
 	s.Formats = l.announce(s.Formats)
 	l.source.set(s.Source, s.Latch)
-	l.secure(at, &s)
+	l.secure(at, s)
 	s.Keys, s.Own = nil, nil // srtp and reports have them
-	l.spec = s
-	p.appendJSON(KindLine, at, i, s)
+	l.spec = *s
+	return l
 }
 
 // announce returns formats and those that payload types meant before and still
@@ -174,103 +178,25 @@ func (l *line) announce(formats []Format) []Format {
 	return all
 }
 
-// SetMode applies a decision. Full opens the gate or leaves it open, off shuts
-// it, selective shuts it unless the start key was pressed under this very
-// decision. Packets that came before at do not pass an opening gate.
-func (p *Path) SetMode(at int64, m Mode, why string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.finished {
-		return
-	}
-	p.sayGate(at)
-	marked := p.mode == ModeSelective && m == ModeSelective
-	p.mode = m
-	switch {
-	case m == ModeFull && !p.gate.open:
-		p.moveGate(at, -1, true, why)
-	case m != ModeFull && p.gate.open && !marked:
-		p.moveGate(at, -1, false, why)
-	}
-	if m != ModeFull {
-		p.gate.decidedShut = true
-	}
-	if m != ModeSelective {
-		p.deafen()
-	}
-}
-
-// Press takes a key that came by signalling ("info") or from a detector
-// ("inband"). digit is one of 0-9, *, #, A-D.
-func (p *Path) Press(i int, at int64, digit byte, via string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	l := p.line(i)
-	if l == nil || p.finished {
-		return
-	}
-	p.sayGate(at)
-	p.press(l, i, at, upperDigit(digit), via)
-}
-
 // KernelDrops adds n packets the kernel dropped on line i.
 func (p *Path) KernelDrops(i int, n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l := p.line(i); l != nil && !p.finished {
+	if l := p.line(i); l != nil {
 		l.counts.KernelDrops += n
 	}
 }
 
-// Append puts a record of the driver's own on the tape, in order with the rest.
-func (p *Path) Append(kind Kind, at int64, line uint16, data []byte) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.finished {
-		return
-	}
-	if kind != KindStart {
-		p.sayGate(at)
-	}
-	p.append(kind, at, int(line), data)
-}
-
-// Flush ends a batch: the sink is flushed if anything was appended. It returns
-// the sink's first error.
+// Flush ends a batch: the sink of every Track is flushed if anything was
+// appended to it. It returns the first error of any of them.
 func (p *Path) Flush() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.flush()
-}
-
-// Counts returns what was counted so far, by line.
-func (p *Path) Counts() []LineCounts {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.counts()
-}
-
-// Open reports whether the gate is open.
-func (p *Path) Open() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.gate.open
-}
-
-// Finish writes KindCounts and KindEnd and flushes. Later packets are
-// forgotten. It returns the sink's first error.
-func (p *Path) Finish(at int64) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.finished {
-		return p.err
+	var first error
+	for _, t := range p.tracks {
+		first = cmp.Or(first, t.flush())
 	}
-	p.sayGate(at)
-	p.appendJSON(KindCounts, at, 0, p.counts())
-	p.append(KindEnd, at, 0, nil)
-	p.deafen()
-	p.finished = true
-	return p.flush()
+	return first
 }
 
 func (p *Path) line(i int) *line {
@@ -278,45 +204,4 @@ func (p *Path) line(i int) *line {
 		return nil
 	}
 	return p.lines[i]
-}
-
-func (p *Path) counts() []LineCounts {
-	all := make([]LineCounts, 0, len(p.lines))
-	for _, l := range p.lines {
-		if l == nil {
-			continue
-		}
-		c := l.counts
-		c.Lost, c.Jitter = l.reports.fared()
-		if l.last != 0 {
-			c.LastPacket = time.Unix(0, l.last)
-		}
-		all = append(all, c)
-	}
-	return all
-}
-
-func (p *Path) append(kind Kind, at int64, line int, data []byte) {
-	p.sink.Append(kind, at, uint16(line), data)
-	p.dirty = true
-}
-
-func (p *Path) appendJSON(kind Kind, at int64, line int, v any) {
-	b, err := json.Marshal(v)
-	if err != nil { // none of our records can be unmarshallable; the tape goes on
-		p.err = cmp.Or(p.err, err)
-		return
-	}
-	p.append(kind, at, line, b)
-}
-
-func (p *Path) flush() error {
-	if !p.dirty || p.sink.Flush == nil {
-		return p.err
-	}
-	p.dirty = false
-	if err := p.sink.Flush(); err != nil && p.err == nil {
-		p.err = err
-	}
-	return p.err
 }

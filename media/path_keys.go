@@ -39,16 +39,16 @@ type repeat struct {
 
 // events reads a telephone-event payload, several events one after the other
 // (RFC 4733 2.5.1.5), counts new keys and blanks what is not to be kept.
-func (p *Path) events(l *line, i int, at int64, ssrc, stamp uint32, b []byte) {
+func (x *trackLine) events(at int64, ssrc, stamp uint32, b []byte) {
 	for ; len(b) >= 4; b = b[4:] {
 		duration := binary.BigEndian.Uint16(b[2:])
 		if b[0] < uint8(len(digits)) {
-			e := p.event(l, at, ssrc, stamp, b[0], duration)
+			e := x.event(at, ssrc, stamp, b[0], duration)
 			e.duration = max(e.duration, duration)
 			e.ended = e.ended || b[1]&0x80 != 0
 			if duration != 0 && !e.pressed {
 				e.pressed = true
-				p.press(l, i, at, digits[b[0]], "rfc4733")
+				x.press(at, digits[b[0]], "rfc4733")
 			}
 			if e.blank {
 				b[0] = blanked
@@ -63,8 +63,8 @@ func (p *Path) events(l *line, i int, at int64, ssrc, stamp uint32, b []byte) {
 
 // event finds the event a report belongs to, or begins it. Whether its digit is
 // kept is decided when it begins, for all its packets.
-func (p *Path) event(l *line, at int64, ssrc, stamp uint32, code uint8, duration uint16) *keyEvent {
-	k := &l.keys
+func (x *trackLine) event(at int64, ssrc, stamp uint32, code uint8, duration uint16) *keyEvent {
+	k := &x.keys
 	for j := range k.events {
 		e := &k.events[j]
 		if !e.used || e.ssrc != ssrc || e.code != code {
@@ -83,13 +83,13 @@ func (p *Path) event(l *line, at int64, ssrc, stamp uint32, code uint8, duration
 	e := &k.events[k.next]
 	k.next = (k.next + 1) % len(k.events)
 	*e = keyEvent{used: true, code: code, ssrc: ssrc, stamp: stamp}
-	e.blank = p.extend(k.waiting(at), digits[code]) == ""
+	e.blank = x.track.extend(k.waiting(at), digits[code]) == ""
 	return e
 }
 
 // redundant reads the telephone-events among the blocks of an RFC 2198
 // payload. It reports false if the blocks do not fit it.
-func (p *Path) redundant(l *line, i int, at int64, h rtpPacket) bool {
+func (x *trackLine) redundant(at int64, h rtpPacket) bool {
 	headers := 0
 	for headers < len(h.payload) && h.payload[headers]&0x80 != 0 {
 		headers += 4
@@ -104,25 +104,25 @@ func (p *Path) redundant(l *line, i int, at int64, h rtpPacket) bool {
 		if length > len(blocks) {
 			return false
 		}
-		if f := l.format(uint8(word>>24) & 0x7f); f != nil && f.Name == "TELEPHONE-EVENT" {
-			p.events(l, i, at, h.ssrc, h.timestamp-(word>>10&0x3fff), blocks[:length:length])
+		if f := x.line.format(uint8(word>>24) & 0x7f); f != nil && f.Name == "TELEPHONE-EVENT" {
+			x.events(at, h.ssrc, h.timestamp-(word>>10&0x3fff), blocks[:length:length])
 		}
 		blocks = blocks[length:]
 	}
-	if f := l.format(h.payload[headers]); f != nil && f.Name == "TELEPHONE-EVENT" {
-		p.events(l, i, at, h.ssrc, h.timestamp, blocks)
+	if f := x.line.format(h.payload[headers]); f != nil && f.Name == "TELEPHONE-EVENT" {
+		x.events(at, h.ssrc, h.timestamp, blocks)
 	}
 	return true
 }
 
-// press takes one key of line i, however it came. The same key by another way
+// press takes one key of the line, however it came. The same key by another way
 // within a second is the same key.
-func (p *Path) press(l *line, i int, at int64, digit byte, via string) {
+func (x *trackLine) press(at int64, digit byte, via string) {
 	d := digitIndex(digit)
 	if d < 0 {
 		return
 	}
-	k := &l.keys
+	k := &x.keys
 	way := viaIndex(via)
 	if r := &k.repeats[d][way]; r.n > 0 && at <= r.until {
 		r.n--
@@ -139,11 +139,11 @@ func (p *Path) press(l *line, i int, at int64, digit byte, via string) {
 			r.n = 0
 		}
 	}
-	k.pending = p.extend(k.waiting(at), digit)
+	k.pending = x.track.extend(k.waiting(at), digit)
 	k.at = at
-	if command := k.pending; command != "" && (command == p.start || command == p.stop) {
+	if command := k.pending; command != "" && (command == x.track.start || command == x.track.stop) {
 		k.pending = ""
-		p.command(l, i, at, command, via)
+		x.command(at, command, via)
 	}
 }
 
@@ -157,9 +157,9 @@ func (k *keypad) waiting(at int64) string {
 
 // extend returns the longest end of pending and digit that begins a command;
 // "" if there is none.
-func (p *Path) extend(pending string, digit byte) string {
+func (t *Track) extend(pending string, digit byte) string {
 	for from := 0; from <= len(pending); from++ {
-		for _, command := range [...]string{p.start, p.stop} {
+		for _, command := range [...]string{t.start, t.stop} {
 			n := len(pending) - from
 			if len(command) > n && command[:n] == pending[from:] && command[n] == digit {
 				return command[:n+1]

@@ -13,13 +13,12 @@ func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := p.line(i)
-	if l == nil || p.finished {
+	if l == nil {
 		return
 	}
-	p.sayGate(at)
 	from = bare(from)
 	if rtcp || looksRTCP(b) {
-		p.rtcp(l, i, at, from, !rtcp, b)
+		l.rtcp(at, from, !rtcp, b)
 		return
 	}
 	if !l.source.admits(from) || !l.rate.allows(at) {
@@ -52,41 +51,55 @@ func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte)
 	l.counts.Received++
 	l.last = at
 	l.reports.took(place, h, l.clock(h, use), at)
-	p.admitted(l, i, at, h, use, b)
+	p.admitted(l, at, h, use, b)
 }
 
-// admitted reads keys out of a packet that is the line's own, and puts it on
-// tape when the gate is open.
-func (p *Path) admitted(l *line, i int, at int64, h rtpPacket, use payloadUse, b []byte) {
-	length := int64(0)
+// admitted gives a packet that is the line's own to all tracks that have it.
+func (p *Path) admitted(l *line, at int64, h rtpPacket, use payloadUse, b []byte) {
+	l.signals = l.signals || use == payloadEvents
+	for n, x := range l.on {
+		if last := n == len(l.on)-1; last || use == payloadAudio {
+			x.admitted(at, h, use, b)
+			continue
+		}
+		// What one recording blanks may be a command of the next one.
+		p.room = append(p.room[:0], b...)
+		if own, ok := parseRTP(p.room); ok {
+			x.admitted(at, own, use, p.room)
+		}
+	}
+}
+
+// admitted reads keys out of a packet, and puts it on tape when the gate is open.
+func (x *trackLine) admitted(at int64, h rtpPacket, use payloadUse, b []byte) {
+	g, length := &x.track.gate, int64(0)
 	switch use {
 	case payloadEvents:
-		l.signals = true
-		p.events(l, i, at, h.ssrc, h.timestamp, h.payload)
+		x.events(at, h.ssrc, h.timestamp, h.payload)
 	case payloadRedundant:
-		if !p.redundant(l, i, at, h) {
+		if !x.redundant(at, h) {
 			return // digits may lie anywhere in it
 		}
 		length = packetTime
 	default:
-		length = l.length(h)
-		p.overhear(l, i, at, h)
+		length = x.line.length(h)
+		x.overhear(at, h)
 	}
 	switch {
-	case !l.spec.Receiving:
+	case !x.spec.Receiving:
 		// Who pauses the recording may go on sending.
-		l.counts.Paused++
-	case p.gate.strict && use == payloadEvents && l.opening != p.gate.openings:
+		x.counted.Paused++
+	case g.strict && use == payloadEvents && x.opening != g.openings:
 		// The rest of the key that opened the gate would stand before audio that
 		// is still from before it: a hole in the sequence that nobody lost.
-	case p.gate.passes(at, length):
-		l.opening = p.gate.openings
-		l.counts.Kept++
-		p.append(KindPacket, at, i, b)
+	case g.passes(at, length):
+		x.opening = g.openings
+		x.counted.Kept++
+		x.track.append(KindPacket, at, x.as, b)
 	}
 }
 
-func (p *Path) rtcp(l *line, i int, at int64, from netip.AddrPort, mux bool, b []byte) {
+func (l *line) rtcp(at int64, from netip.AddrPort, mux bool, b []byte) {
 	if !l.source.admitsRTCP(from.Addr()) || !l.rtcpRate.allows(at) || !validRTCP(b) {
 		l.counts.Refused++
 		return
@@ -97,8 +110,10 @@ func (p *Path) rtcp(l *line, i int, at int64, from netip.AddrPort, mux bool, b [
 	}
 	l.counts.RTCP++
 	l.reports.read(b, from, mux, at)
-	if p.gate.passes(at, 0) {
-		p.append(KindRTCP, at, i, b)
+	for _, x := range l.on {
+		if x.track.gate.passes(at, 0) {
+			x.track.append(KindRTCP, at, x.as, b)
+		}
 	}
 }
 

@@ -19,41 +19,42 @@ type earshot struct {
 }
 
 // deafen forgets what a line has heard.
-func (l *line) deafen() {
-	if l.sound == nil {
+func (x *trackLine) deafen() {
+	if x.sound == nil {
 		return
 	}
-	clear(l.sound.linear[:cap(l.sound.linear)])
-	if l.sound.ear != nil {
-		l.sound.ear.wipe()
+	clear(x.sound.linear[:cap(x.sound.linear)])
+	if x.sound.ear != nil {
+		x.sound.ear.wipe()
 	}
-	l.sound = nil
+	x.sound = nil
 }
 
 // deafen forgets what all lines have heard.
-func (p *Path) deafen() {
-	for _, l := range p.lines {
-		if l != nil {
-			l.deafen()
+func (t *Track) deafen() {
+	for _, x := range t.lines {
+		if x != nil {
+			x.deafen()
 		}
 	}
 }
 
 // overhear listens to one audio packet of a line.
-func (p *Path) overhear(l *line, i int, at int64, h rtpPacket) {
-	if p.mode != ModeSelective || !p.inband || !l.spec.Ours || l.spec.Mixed || !l.spec.Receiving || l.signals {
-		l.deafen()
+func (x *trackLine) overhear(at int64, h rtpPacket) {
+	l, p := x.line, x.track.path
+	if x.track.mode != ModeSelective || !p.inband || !x.spec.Ours || x.spec.Mixed || !x.spec.Receiving || l.signals {
+		x.deafen()
 		return
 	}
 	f, c := l.format(h.payloadType), l.codecs[h.payloadType]
 	if f == nil || c == nil || c.content != audio || !c.decodes(*f) {
 		return
 	}
-	s := l.sound
+	s := x.sound
 	if s == nil || s.format != *f || s.ssrc != h.ssrc {
-		l.deafen()
+		x.deafen()
 		s = newEarshot(*f, c, h.ssrc)
-		l.sound = s
+		x.sound = s
 	}
 	if s.ear == nil || len(h.payload) == 0 {
 		return
@@ -71,7 +72,7 @@ func (p *Path) overhear(l *line, i int, at int64, h rtpPacket) {
 	s.until = h.timestamp + uint32(c.units(*f, h.payload))
 	s.linear = s.decode(s.linear[:0], h.payload)
 	for _, key := range s.ear.hear(s.linear, s.pressed[:0]) {
-		p.press(l, i, at, key, "inband")
+		x.press(at, key, "inband")
 	}
 	clear(s.linear)
 }

@@ -118,7 +118,7 @@ func TestInBandKeysThatDoNotCount(t *testing.T) {
 			if len(tape.keys(t)) > 0 || p.Open() {
 				t.Errorf("keys %+v", tape.keys(t))
 			}
-			for _, l := range p.lines {
+			for _, l := range p.Track.lines {
 				if l.sound != nil {
 					t.Error("it is listened to")
 				}
@@ -176,7 +176,7 @@ func TestNothingOverheardStays(t *testing.T) {
 	p, _ := newSoundPath(true)
 	k := newTalker(p, 0)
 	k.say(0, 100)
-	s := p.lines[0].sound
+	s := p.Track.lines[0].sound
 	if s == nil || len(s.ear.window) != 160 {
 		t.Fatal("it is not listened to")
 	}
@@ -186,7 +186,7 @@ func TestNothingOverheardStays(t *testing.T) {
 		}
 	}
 	p.SetMode(k.at, ModeOff, "test")
-	if p.lines[0].sound != nil || slices.ContainsFunc(s.ear.window, func(x int16) bool { return x != 0 }) {
+	if p.Track.lines[0].sound != nil || slices.ContainsFunc(s.ear.window, func(x int16) bool { return x != 0 }) {
 		t.Error("what was heard last is left")
 	}
 }

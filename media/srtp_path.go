@@ -66,7 +66,7 @@ func (p *Path) setKeys(i int, at int64, theirs []MasterKey, own MasterKey) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := p.line(i)
-	if l == nil || p.finished {
+	if l == nil {
 		return
 	}
 	if l.srtp == nil {

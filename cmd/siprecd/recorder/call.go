@@ -62,6 +62,7 @@ type Call struct {
 	start    time.Time
 	ports    Ports
 	path     *media.Path
+	track    *media.Track
 	tape     atomic.Pointer[store.Tape] // nil: nothing is kept
 
 	lines       []line
@@ -85,18 +86,23 @@ type Call struct {
 func (r *Recorder) Begin(info sip.Info, open func(*media.Path) Ports) *Call {
 	s := r.Settings()
 	c := &Call{r: r, settings: s, info: info, source: s.Sources[info.Source]}
+	c.path = media.NewPath(c.trackConfig())
+	c.track = c.path.Track
 	c.renew(info.Arrived, nil)
-	def := c.settings.Rules.Decide(policy.Facts{})
-	c.path = media.NewPath(media.PathConfig{
-		Sink:    media.Sink{Append: c.append, Flush: c.flush},
-		Mode:    media.ModeOff,
-		Start:   def.Start,
-		Stop:    def.Stop,
-		InBand:  !s.DeafToTones,
-		OnEvent: c.event,
-	})
 	c.ports = open(c.path)
 	return c
+}
+
+func (c *Call) trackConfig() media.PathConfig {
+	byDefault := c.settings.Rules.Decide(policy.Facts{})
+	return media.PathConfig{
+		Sink:    media.Sink{Append: c.append, Flush: c.flush},
+		Mode:    media.ModeOff,
+		Start:   byDefault.Start,
+		Stop:    byDefault.Stop,
+		InBand:  !c.settings.DeafToTones,
+		OnEvent: c.event,
+	}
 }
 
 // renew begins a recording with nothing on it.
@@ -138,7 +144,7 @@ func (c *Call) Deadline() time.Time {
 
 // Row returns the call's row as it stands.
 func (c *Call) Row() store.Row {
-	counts := c.path.Counts()
+	counts := c.track.Counts()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	row := c.row
@@ -273,7 +279,7 @@ const documentsMost = 64
 // keep puts a document on the tape, and remembers it for another one.
 func (c *Call) keep(d document) {
 	if c.tape.Load() != nil {
-		c.path.Append(kindMetadata, d.at.UnixNano(), 0, d.data)
+		c.track.Append(kindMetadata, d.at.UnixNano(), 0, d.data)
 	}
 	if len(c.documents) < documentsMost {
 		c.documents = append(c.documents, d)
@@ -329,7 +335,7 @@ func (c *Call) press(o *sip.Offer) {
 		}
 	}
 	for _, p := range o.Presses {
-		c.path.Press(i, o.At.UnixNano(), p.Digit, "info")
+		c.track.Press(i, o.At.UnixNano(), p.Digit, "info")
 	}
 }
 
@@ -337,9 +343,9 @@ func (c *Call) press(o *sip.Offer) {
 func (c *Call) save(at time.Time) {
 	row := c.Row()
 	if b, err := json.Marshal(row); err == nil {
-		c.path.Append(kindRow, at.UnixNano(), 0, b)
+		c.track.Append(kindRow, at.UnixNano(), 0, b)
 	}
-	if err := c.path.Flush(); err != nil {
+	if err := c.track.Flush(); err != nil {
 		c.note("tape: %v", err)
 	}
 }
@@ -360,11 +366,11 @@ func (c *Call) End(at time.Time, side, reason string) store.Row {
 	if idle := c.of.idle; !idle.IsZero() {
 		at = idle
 	}
-	return c.close(at, side, reason, c.path.Finish)
+	return c.close(at, side, reason)
 }
 
-// close ends the recording at at: finish puts the end on the tape.
-func (c *Call) close(at time.Time, side, reason string, finish func(at int64) error) store.Row {
+// close ends the recording at at.
+func (c *Call) close(at time.Time, side, reason string) store.Row {
 	c.closeViews(at)
 	c.letGo(at)
 	c.mu.Lock()
@@ -378,7 +384,7 @@ func (c *Call) close(at time.Time, side, reason string, finish func(at int64) er
 			row.Notes = append(row.Notes, fmt.Sprintf("tape: %v", err))
 		}
 	}
-	note(finish(at.UnixNano()))
+	note(c.track.Finish(at.UnixNano()))
 	if t := c.tape.Swap(nil); t != nil {
 		note(t.Close())
 	}

@@ -47,7 +47,7 @@ func deaf(counts []media.LineCounts, streams []store.Stream) (notes []string) {
 
 // deafLines is deaf for the call as it stands.
 func (c *Call) deafLines() []string {
-	counts := c.path.Counts()
+	counts := c.track.Counts()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return deaf(counts, c.row.Streams)

@@ -74,7 +74,7 @@ func (c *Call) expire(at time.Time) {
 // is the one the row is known by.
 func (c *Call) adopt(at time.Time, d policy.Decision, headline bool) {
 	c.decision = d
-	c.path.SetCommands(d.Start, d.Stop)
+	c.track.SetCommands(d.Start, d.Stop)
 	for _, n := range d.Notes {
 		c.note("%s", n)
 	}
@@ -97,7 +97,7 @@ func (c *Call) begin(at time.Time, provisional bool) {
 		c.openTape(provisional)
 	}
 	c.describe(at)
-	c.path.SetMode(c.start.UnixNano(), mode(c.decision.Mode), c.decision.Mode.String())
+	c.track.SetMode(c.start.UnixNano(), mode(c.decision.Mode), c.decision.Mode.String())
 	c.logDecision(at)
 }
 
@@ -116,14 +116,14 @@ func (c *Call) named(at time.Time, was policy.Decision) {
 		// A key that was obeyed was our own.
 		c.confirm()
 	default:
-		c.path.SetMode(at.UnixNano(), media.ModeOff, "named")
+		c.track.SetMode(at.UnixNano(), media.ModeOff, "named")
 		c.destroy()
 		if c.decision.Mode != policy.Off {
 			c.openTape(false)
 			c.describe(at)
 		}
 	}
-	c.path.SetMode(at.UnixNano(), mode(c.decision.Mode), "named")
+	c.track.SetMode(at.UnixNano(), mode(c.decision.Mode), "named")
 	c.logDecision(at)
 }
 
@@ -163,14 +163,14 @@ func (c *Call) settle() {
 func (c *Call) change(at time.Time, was policy.Mode) {
 	c.note("parties changed: %s → %s (%s)", was, c.decision.Mode, c.decision.Why)
 	if c.decision.Mode != policy.Full {
-		c.path.SetMode(at.UnixNano(), media.ModeOff, "transfer")
+		c.track.SetMode(at.UnixNano(), media.ModeOff, "transfer")
 	}
 	if c.decision.Mode != policy.Off && c.tape.Load() == nil {
 		c.openTape(false)
 	}
 	c.describe(at)
 	if c.decision.Mode != policy.Off {
-		c.path.SetMode(at.UnixNano(), mode(c.decision.Mode), "transfer")
+		c.track.SetMode(at.UnixNano(), mode(c.decision.Mode), "transfer")
 	}
 	c.logDecision(at)
 }
@@ -185,10 +185,10 @@ func (c *Call) openTape(provisional bool) {
 	}
 	c.tape.Store(t)
 	if b, err := json.Marshal(media.Start{Version: 1}); err == nil {
-		c.path.Append(media.KindStart, c.start.UnixNano(), 0, b)
+		c.track.Append(media.KindStart, c.start.UnixNano(), 0, b)
 	}
 	for _, d := range c.documents {
-		c.path.Append(kindMetadata, d.at.UnixNano(), 0, d.data)
+		c.track.Append(kindMetadata, d.at.UnixNano(), 0, d.data)
 	}
 }
 
@@ -198,7 +198,7 @@ func (c *Call) logDecision(at time.Time) {
 	d := c.row.Decisions[n-1]
 	c.mu.Unlock()
 	if b, err := json.Marshal(d); err == nil {
-		c.path.Append(kindDecision, at.UnixNano(), 0, b)
+		c.track.Append(kindDecision, at.UnixNano(), 0, b)
 	}
 }
 

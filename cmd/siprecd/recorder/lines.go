@@ -289,7 +289,11 @@ func (c *Call) describe(at time.Time) {
 		}
 		spec.Mixed = spec.Ours && foreign
 		l.spec = spec
-		c.path.SetLine(i, at.UnixNano(), spec)
+		if c.of.between {
+			c.path.Negotiate(i, at.UnixNano(), spec)
+		} else {
+			c.track.SetLine(i, at.UnixNano(), spec)
+		}
 		if spec.DTLS && spec.Receiving {
 			c.shake(l)
 		}

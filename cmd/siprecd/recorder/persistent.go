@@ -104,7 +104,7 @@ func (c *Call) turn(o *sip.Offer, unreadable, sent bool) (ended []store.Row) {
 // with lines that could have been sent, and were not.
 func (c *Call) waited() bool {
 	return c.of.waits && !c.undecided && len(c.of.sessions) == 0 &&
-		!slices.ContainsFunc(c.path.Counts(), func(n media.LineCounts) bool { return n.Received > 0 })
+		!slices.ContainsFunc(c.track.Counts(), func(n media.LineCounts) bool { return n.Received > 0 })
 }
 
 // opensEmpty reports whether an INVITE opens a persistent RS: its metadata is
@@ -128,6 +128,7 @@ func (c *Call) next(o *sip.Offer) {
 		documents = append(documents, newDocument(o.At, m))
 	}
 	c.view.Forget(o.At.Add(-remembered))
+	c.track = c.path.Branch(c.trackConfig())
 	c.renew(o.At, documents)
 }
 
@@ -144,5 +145,5 @@ func (c *Call) cut(at time.Time) store.Row {
 		c.expire(at)
 	}
 	c.settle()
-	return c.close(at, "src", "the communication session ended", c.path.Cut)
+	return c.close(at, "src", "the communication session ended")
 }

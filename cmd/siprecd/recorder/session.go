@@ -129,7 +129,7 @@ func (r *Recorder) finish(log *slog.Logger, c *Call, end error) {
 	for _, why := range c.deafLines() {
 		log.Warn("a stream could not be decrypted", "side", "src", "reason", why)
 	}
-	for _, why := range dropped(c.path.Counts()) {
+	for _, why := range dropped(c.track.Counts()) {
 		log.Warn("packets were lost here", "side", "srs", "reason", why)
 	}
 	log.Info("session ended", "side", side, "reason", reason, "seconds", row.Duration)
