@@ -1,7 +1,10 @@
 package media
 
 import (
+	"fmt"
 	"io"
+	"iter"
+	"runtime"
 	"testing"
 )
 
@@ -31,6 +34,59 @@ func BenchmarkRender(b *testing.B) {
 			}
 			b.ReportMetric(minutes*60*float64(b.N)/b.Elapsed().Seconds(), "x-real-time")
 			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// longCall gives the records of a call of two lines as they are asked for, and
+// calls look every minute of it.
+func longCall(hours int, types [2]uint8, look func()) Tape {
+	return func() iter.Seq2[Record, error] {
+		return func(yield func(Record, error) bool) {
+			for _, r := range begin(2).records {
+				if !yield(r, nil) {
+					return
+				}
+			}
+			payload := numbered(1)
+			for n := range int64(hours) * 3600 * 50 {
+				if n%(60*50) == 0 {
+					look()
+				}
+				for line, pt := range types {
+					data := rtpOf(pt, uint16(n), uint32(160*n), uint32(line+1), payload)
+					if !yield(Record{Kind: KindPacket, At: testStart + (n+1)*20_000_000, Line: uint16(line), Data: data}, nil) {
+						return
+					}
+				}
+			}
+			yield(Record{Kind: KindEnd, At: testStart + int64(hours)*3600*nanos}, nil)
+		}
+	}
+}
+
+// BenchmarkLongCall is what memory rendering takes at most: hardly more for eight
+// hours than for one.
+func BenchmarkLongCall(b *testing.B) {
+	for _, hours := range []int{1, 8} {
+		b.Run(fmt.Sprintf("%dh", hours), func(b *testing.B) {
+			for range b.N {
+				peak := uint64(0)
+				tape := longCall(hours, [2]uint8{0, 8}, func() {
+					runtime.GC()
+					var m runtime.MemStats
+					runtime.ReadMemStats(&m)
+					peak = max(peak, m.HeapAlloc)
+				})
+				r, err := Measure(tape)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := r.WriteTo(io.Discard); err != nil {
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(peak)/1e6, "MB")
+			}
 		})
 	}
 }

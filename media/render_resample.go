@@ -70,18 +70,21 @@ func (r *resampler) phase(phase int64) []int32 {
 // weigh sums up samples by their weights. Half-way between two samples the
 // weights are the same on both sides.
 func weigh(taps []int32, in []int16, halfWay bool) int64 {
-	var a, b int64
-	if !halfWay || len(taps)%4 != 0 {
+	if !halfWay || len(taps) != 2*upHalf {
+		a := int64(0)
 		for k, s := range in[:len(taps)] {
 			a += int64(taps[k]) * int64(s)
 		}
 		return a
 	}
-	half := len(taps) / 2
-	left, right, taps := in[:half], in[half:2*half], taps[:half]
-	for k := 0; k+1 < len(left) && k+1 < len(taps); k += 2 {
-		a += int64(taps[k]) * int64(int32(left[k])+int32(right[half-1-k]))
-		b += int64(taps[k+1]) * int64(int32(left[k+1])+int32(right[half-2-k]))
+	// Arrays of a known length spare a check at every sample.
+	w, x := (*[upHalf]int32)(taps), (*[2 * upHalf]int16)(in)
+	var a, b, c, d int64
+	for k := 0; k < upHalf; k += 4 {
+		a += int64(w[k]) * int64(int32(x[k])+int32(x[2*upHalf-1-k]))
+		b += int64(w[k+1]) * int64(int32(x[k+1])+int32(x[2*upHalf-2-k]))
+		c += int64(w[k+2]) * int64(int32(x[k+2])+int32(x[2*upHalf-3-k]))
+		d += int64(w[k+3]) * int64(int32(x[k+3])+int32(x[2*upHalf-4-k]))
 	}
-	return a + b
+	return a + b + c + d
 }
