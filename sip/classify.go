@@ -3,6 +3,7 @@ package sip
 import (
 	"bytes"
 	"strings"
+	"time"
 )
 
 // takeover is the status for an INVITE that wants the place of another dialog,
@@ -30,6 +31,44 @@ func (s *serverState) recording(tx *serverTx) bool {
 		return tx.req.option("Require", "siprec") && tx.req.featured()
 	}
 	return s.named() || tx.req.Recording()
+}
+
+// hintedAgain is how long the log is silent after telling of an INVITE that was
+// refused for want of a configured source.
+const hintedAgain = 10 * time.Second
+
+// notRecording refuses an INVITE that shows no sign of an RS. Where its headers
+// name the parties as sources without SIPREC do, the log says what would take it.
+func (s *serverState) notRecording(tx *serverTx) {
+	option := tx.req.profile()
+	if option == "" {
+		s.reply(tx, tx.response(403, "Not a recording session"))
+		return
+	}
+	s.mu.Lock()
+	now := time.Now()
+	say := now.Sub(s.hinted) > hintedAgain
+	if say {
+		s.hinted = now
+	}
+	s.mu.Unlock()
+	if say {
+		s.log.Warn("a call was refused, it is not SIPREC", "src", tx.flow.source.Name, "side", "src",
+			"reason", `list its source as [[src]] with profile = "`+option+`"`)
+	}
+	s.reply(tx, tx.response(403, "Not SIPREC, and its source has no profile"))
+}
+
+// profile is the profile of a source that sends such an INVITE without SIPREC; ""
+// when its headers name nobody.
+func (m *Message) profile() string {
+	if _, forked := forkParams(parseAddress(m.header("From"))); forked {
+		return "leg-per-dialog"
+	}
+	if parties, _ := m.named(); len(parties) > 0 {
+		return "participant-header"
+	}
+	return ""
 }
 
 // Recording reports whether an INVITE opens a recording session. Many SRCs

@@ -176,7 +176,7 @@ func (d *dialog) offer(now time.Time, tx *serverTx) {
 	if ex.sdp {
 		d.offering = ex
 	}
-	if c.media == nil && tx.req.Method == "UPDATE" && len(tx.req.Body) == 0 {
+	if tx.req.Method == "UPDATE" && len(tx.req.Body) == 0 && len(ex.offer.Named) == 0 {
 		d.accept(now, ex, nil) // a session refresh tells nothing new
 		return
 	}

@@ -28,6 +28,7 @@ func (s *serverState) take(f *flow, m *Message, err error) {
 		}
 	default:
 		stampVia(m, f.remote)
+		m.PartyHeader = f.source.PartyHeader
 		s.takeRequest(f, m)
 	}
 }
@@ -217,7 +218,7 @@ func (s *serverState) invite(tx *serverTx) {
 		return
 	}
 	if !s.recording(tx) {
-		s.reply(tx, tx.response(403, "Not a recording session"))
+		s.notRecording(tx)
 		return
 	}
 	s.open(tx)

@@ -3,6 +3,7 @@ package sip
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,11 @@ type Message struct {
 	CSeq           uint32
 	ContentType    string
 	Body           []byte
+
+	// PartyHeader names the party of each line, where that is not SIPREC's
+	// metadata; "": any X-…-Recording-Participant does. Whoever reads a message of
+	// a Source sets it.
+	PartyHeader string
 
 	phrase  string
 	headers []header
@@ -139,10 +145,11 @@ func (m *Message) Description() (*Description, error) {
 }
 
 func (m *Message) offer(at time.Time, c content, reply replier) *Offer {
+	parties, notes := m.named()
 	o := &Offer{
 		Method: m.Method, CSeq: m.CSeq, At: at, Media: c.media,
 		WantOffer: m.Method == "INVITE" && c.media == nil,
-		Metadata:  c.metadata, Named: m.named(), Presses: c.presses, Notes: c.notes, reply: reply,
+		Metadata:  c.metadata, Named: parties, Presses: c.presses, Notes: slices.Concat(c.notes, notes), reply: reply,
 	}
 	if len(m.Body) > 0 {
 		o.Raw = m.Body

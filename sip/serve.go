@@ -32,6 +32,7 @@ type serverState struct {
 	streams   connections
 	heard     map[string]*SourceStats
 	strangers Strangers
+	hinted    time.Time // when the log was last told of a profile that is missing
 	nonces    nonceBook
 	stopClock chan struct{}
 }

@@ -59,6 +59,10 @@ type Source struct {
 	// Strict refuses an INVITE that lacks Require: siprec or +sip.src, as RFC
 	// 7866 section 6.2 asks. Without it whatever a named source sends is an RS.
 	Strict bool
+
+	// PartyHeader is the header by which the source names the party of each line,
+	// where it sends no metadata; "": any X-…-Recording-Participant.
+	PartyHeader string
 }
 
 // Digest is the one account a Source authenticates with.

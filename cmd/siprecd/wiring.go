@@ -31,7 +31,7 @@ func settingsOf(cfg *config.Config, x *media.FFmpeg) *recorder.Settings {
 	}
 	for _, src := range cfg.Sources {
 		s.Sources[src.Name] = recorder.Source{
-			Location: src.TimeZone, Latch: src.NAT, Encryption: encryptions[src.Media],
+			Location: src.TimeZone, Latch: src.NAT, Encryption: encryptions[src.Media], Profile: profiles[src.Profile],
 		}
 	}
 	return s
@@ -42,11 +42,17 @@ var encryptions = map[string]recorder.Encryption{
 	"srtp": recorder.OnlySRTP, "rtp": recorder.OnlyRTP, "either": recorder.EitherWay,
 }
 
+// profiles are the values of profile in [[src]].
+var profiles = map[string]recorder.Profile{
+	config.ProfileSIPREC: recorder.SIPREC, config.ProfileParticipantHeader: recorder.ParticipantHeader,
+	config.ProfileLegPerDialog: recorder.LegPerDialog,
+}
+
 // sourcesOf is what the SIP server needs of it.
 func sourcesOf(cfg *config.Config) []sip.Source {
 	var list []sip.Source
 	for _, src := range cfg.Sources {
-		s := sip.Source{Name: src.Name, Networks: src.Addresses, Location: src.TimeZone}
+		s := sip.Source{Name: src.Name, Networks: src.Addresses, Location: src.TimeZone, PartyHeader: src.PartyHeader}
 		if src.Cert != "" {
 			s.CertSANs = []string{src.Cert}
 		}

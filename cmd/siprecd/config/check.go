@@ -198,6 +198,7 @@ func (s *site) checkSource(key string, t sourceTable, names map[string]bool) Sou
 	} else if t.Media != nil {
 		src.Media = *t.Media
 	}
+	s.checkProfile(key, t, &src)
 	switch {
 	case t.Name == "":
 		s.needs(s.keys[key], "[[src]]", "name")

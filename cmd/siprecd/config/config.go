@@ -97,6 +97,9 @@ type Source struct {
 	TimeZone  *time.Location // of its zone-less timestamps
 	NAT       bool           // media may come from elsewhere than its SDP says
 	Media     string         // "srtp": encrypted or refused; "rtp": in clear or refused; "either"
+
+	Profile     string // how it tells what it sends: one of Profiles
+	PartyHeader string // of "participant-header": the header; "": any x-…-recording-participant
 }
 
 // Keys are the key commands of selective recording.

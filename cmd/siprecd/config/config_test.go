@@ -66,6 +66,8 @@ user = "u"
 password_file = "secret"
 nat = true
 media = "srtp"
+profile = "participant-header"
+participant_header = "X-Who"
 [keys]
 start = "*3"
 inband = false
@@ -88,9 +90,9 @@ policy = "off"
 	}
 	here, _ := filepath.Abs("here")
 	source := c.Sources[0]
-	got := fmt.Sprintln(c.SIP.Listen, c.SIP.ByDefault, c.Site, c.Media, c.Data.Dir == here, source.Addresses, source.Password, source.NAT, source.Media,
+	got := fmt.Sprintln(c.SIP.Listen, c.SIP.ByDefault, c.Site, c.Media, c.Data.Dir == here, source.Addresses, source.Password, source.NAT, source.Media, source.Profile, source.PartyHeader,
 		source.TimeZone, c.Keys, c.Limits, c.Log)
-	want := `[udp:[::1]:5080] false {[2000-2999] 1 UTC} {20000 20099 192.0.2.1 [PCMA G729] keep} true [192.0.2.10/32 198.51.100.0/24 192.0.2.9/32] p w true srtp` +
+	want := `[udp:[::1]:5080] false {[2000-2999] 1 UTC} {20000 20099 192.0.2.1 [PCMA G729] keep} true [192.0.2.10/32 198.51.100.0/24 192.0.2.9/32] p w true srtp participant-header X-Who` +
 		` Asia/Seoul {*3 *2 false} {7 1m30s} {WARN json}` + "\n"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

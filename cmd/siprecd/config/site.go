@@ -66,6 +66,9 @@ type sourceTable struct {
 	TimeZone     *string  `toml:"time_zone"`
 	NAT          bool     `toml:"nat"`
 	Media        *string  `toml:"media"`
+
+	Profile           *string `toml:"profile"`
+	ParticipantHeader string  `toml:"participant_header"`
 }
 
 // site reads one siprecd.toml.

@@ -207,7 +207,7 @@ func (c *Call) Offer(o *sip.Offer) Reply {
 	for _, n := range o.Notes {
 		c.note("%s", n)
 	}
-	before, sent, id := c.presence(), c.sent(), c.id
+	before, sent, id, opening := c.presence(), c.sent(), c.id, len(c.lines) == 0
 	reply := Reply{}
 	if o.Media != nil || o.WantOffer {
 		if code, reason := c.negotiate(o); code != 0 {
@@ -221,6 +221,9 @@ func (c *Call) Offer(o *sip.Offer) Reply {
 	}
 	var unreadable bool
 	reply.Snapshot, unreadable = c.metadata(o)
+	if opening {
+		c.profiled(o)
+	}
 	reply.Ended = c.turn(o, unreadable, sent)
 	reply.Begun = c.id != id
 	switch {

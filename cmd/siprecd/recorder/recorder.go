@@ -59,6 +59,7 @@ type Source struct {
 	Latch    bool           // its media comes from behind NAT
 
 	Encryption Encryption // of its media
+	Profile    Profile    // how it tells what it sends
 }
 
 // Recorder records. Its fields are set before Start.

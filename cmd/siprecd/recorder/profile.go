@@ -1,0 +1,78 @@
+package recorder
+
+import (
+	"slices"
+
+	"siprecd/sip"
+)
+
+// Profile is how an SRC tells what it sends.
+type Profile uint8
+
+const (
+	SIPREC            Profile = iota // by metadata (RFC 7865)
+	ParticipantHeader                // a header names the party of each line of plain SDP
+	LegPerDialog                     // each party of a call comes in a dialog of its own, From names both
+)
+
+// profiled notes where an opening INVITE, which has been read, is not as its
+// source's profile says.
+func (c *Call) profiled(o *sip.Offer) {
+	if len(o.Metadata) > 0 {
+		return
+	}
+	_, forked := c.fork()
+	switch {
+	case c.source.Profile == LegPerDialog && !forked:
+		c.note("From does not say which end of a call this is: it is a recording of its own")
+	case c.source.Profile == LegPerDialog:
+	case c.source.Profile == ParticipantHeader:
+		c.unnamedLines(o)
+	case forked:
+		c.note(`the source sends each end of a call by itself: profile = "leg-per-dialog" in its [[src]] makes one recording of both`)
+	case len(o.Named) > 0:
+		c.note(`the source names parties by headers: profile = "participant-header" in its [[src]] says so`)
+	}
+}
+
+// unnamedLines notes the lines whose party no header names.
+func (c *Call) unnamedLines(o *sip.Offer) {
+	if len(o.Named) == 0 {
+		c.note("no header names the parties: they are not known until one does")
+		return
+	}
+	for i := range c.lines {
+		named := slices.ContainsFunc(o.Named, func(n sip.Named) bool { return n.Line == i })
+		if !named && len(c.lines[i].codecs) > 0 {
+			c.note("line %d: no header names its party", i)
+		}
+	}
+}
+
+// side is which end of a forked call a dialog carries.
+type side uint8
+
+const (
+	nearEnd side = iota // of the phone that is recorded
+	farEnd
+)
+
+// fork is what a dialog says of the call it is one end of.
+type fork struct {
+	leg  string // the same in both dialogs of a call
+	far  string // of the other phone's leg; "": unknown
+	side side
+}
+
+// fork tells which end of which call the RS carries, where each end comes in a
+// dialog of its own.
+func (c *Call) fork() (f fork, ok bool) {
+	said := c.info.Correlation
+	_, near := said["x-nearend"]
+	_, far := said["x-farend"]
+	f = fork{leg: leg(said), far: said["x-farendrefci"]}
+	if far {
+		f.side = farEnd
+	}
+	return f, f.leg != "" && near != far
+}
