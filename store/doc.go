@@ -19,7 +19,8 @@
 //
 //	lock                            held (flock) by the one daemon; its time is
 //	                                that of the last Recover
-//	run.key                         32 random bytes, made at the first start
+//	run.key                         32 random bytes, made at the first start, where
+//	                                no better place for them is given
 //	catalogue.db                    below; catalogue.db.bad-<time>: one that was
 //	                                found damaged, and replaced
 //	tapes/<ULID>.tape               below
@@ -45,9 +46,10 @@
 //
 // Files are 0600, directories 0700. No name comes from the wire.
 //
-// run.key wraps the keys of tapes; it lies beside them. Encryption protects a
-// tape that was forgotten, not one of a call that was going on when the disk
-// was stolen.
+// The run key opens tapes, so that a daemon that was killed renders by itself. It
+// is given by whoever starts it ([RunKey]), or lies where a power cut empties, or
+// else beside the tapes, and goes with the disk then. Each tape's key is sealed to
+// its day as well: what a power cut interrupted, a custodian opens.
 //
 // # A recording's life and death
 //
@@ -73,8 +75,11 @@
 //	day's death, and an identity          too: so headers and secrets are in no
 //	                                      backup of audio
 //	the running daemon's memory           what is unlocked, and the calls going on
-//	run.key and the tapes                 the calls going on, and those that wait to
-//	                                      be rendered
+//	the run key and the tapes             the calls going on, and those that a kill
+//	                                      interrupted; without the run key nothing,
+//	                                      until a custodian unlocks
+//	memory of the programs that decode    the audio of the call that is rendered; they
+//	                                      have no file and no network
 //	the catalogue, the facts files        numbers, names and times in clear: put the
 //	                                      data directory on an encrypted volume
 //	the right to write everywhere here    nothing to hear; what is changed is found
@@ -122,14 +127,18 @@
 // All integers are little-endian.
 //
 //	0    8   "SRCTAPE\n"
-//	8    4   version, 1
+//	8    4   version, 2
 //	12   4   zeros
 //	16   44  id, zero-padded
 //	60   4   CRC-32C of bytes 0 to 59
-//	64   60  the tape's key, sealed with run.key: nonce 12, key 32, tag 16;
-//	         additional data: id. Zeros while the tape is provisional
-//	124      zeros, room for a second wrapping
-//	512      frames
+//	64   60  the tape's key, sealed with the run key: nonce 12, key 32, tag 16;
+//	         additional data: id. From here on zeros while the tape is provisional
+//	124  4   CRC-32C of it
+//	128  10  the day the recording would die on, and
+//	138  2   n, length of
+//	140  n   the same key as an age file, sealed to that day's identity
+//	140+n 4  CRC-32C from 128 on; zeros behind it
+//	4096     frames
 //
 // A frame is one block of at most 4 KiB, sealed with AES-256-GCM:
 //

@@ -13,7 +13,7 @@ func sealedWithOriginal(t testing.TB, s *Store, d Day) *Row {
 	t.Helper()
 	row := sealRow(NewID(noon))
 	row.Dies = d
-	tape, err := s.NewTape(row.ID, false)
+	tape, err := s.NewTape(row.ID, "", false)
 	check(t, err)
 	for i := range 3 {
 		tape.Append(uint8(2+i), noon.UnixNano()+int64(i), 7, bytes.Repeat([]byte{'p'}, 3000*i))

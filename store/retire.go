@@ -67,6 +67,11 @@ func (s *Store) reduce(ctx context.Context, row *Row) error {
 	if err := s.forgetOriginal(ctx, row.ID); err != nil {
 		return err
 	}
+	if row.State == Waiting {
+		if err := s.RemoveTape(row.ID); err != nil {
+			return err
+		}
+	}
 	rest := row.reduced()
 	if err := s.Catalog.Put(ctx, rest); err != nil {
 		return err

@@ -28,6 +28,7 @@ type Options struct {
 	SyncEvery time.Duration // 0: 1 s
 	Log       *slog.Logger  // nil: none
 	System    System        // zero fields: the real one
+	RunKey    RunKey        // of live tapes
 	Clear     bool          // recordings are not sealed: a tester's files, which are to be heard
 
 	unsynced bool // the catalogue's writes, which do not go through System
@@ -40,6 +41,8 @@ type Store struct {
 	Keys    *Keys   // nil with Options.Clear
 	Ledger  *Ledger // nil with Options.Clear
 
+	RunKeyBeside bool // the key of live tapes lies in the data directory
+
 	clear     bool
 	originals Blobs // nil with Options.Clear
 
@@ -47,6 +50,9 @@ type Store struct {
 	log      *slog.Logger
 	sys      System
 	runKey   []byte
+
+	oldRunKeys [][]byte // of tapes that are left from another run key
+
 	unsynced bool
 	lock     *os.File
 	bolt     *Bolt
@@ -84,7 +90,7 @@ func Open(o Options) (_ *Store, err error) {
 			s.lock.Close()
 		}
 	}()
-	if s.runKey, err = s.sys.readOrMakeKey(filepath.Join(s.dir, "run.key")); err != nil {
+	if err = s.openRunKey(o.RunKey); err != nil {
 		return nil, err
 	}
 	s.Blobs = NewVault(s.dir, s.sys)
@@ -228,26 +234,6 @@ func (s *Store) openCatalogue() error {
 		s.log.Info("catalogue rebuilt from the facts", "rows", n)
 	}
 	return nil
-}
-
-// readOrMakeKey reads the 32 bytes at path, or makes them at the first start.
-func (sys System) readOrMakeKey(path string) ([]byte, error) {
-	key, err := os.ReadFile(path)
-	if err == nil && len(key) == keySize {
-		return key, nil
-	}
-	if err == nil && len(key) > 0 {
-		return nil, fmt.Errorf("%s: holds %d bytes, not %d: restore it, or move it away to begin with a new one (tapes of the old key stay closed)", path, len(key), keySize)
-	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	key = make([]byte, keySize)
-	rand.Read(key)
-	if err := sys.replace(path, key); err != nil {
-		return nil, fmt.Errorf("make the run key: %w", err)
-	}
-	return key, nil
 }
 
 // replace makes data the durable content of path: old or new, never between.

@@ -164,7 +164,7 @@ func TestTapeHeaderDamage(t *testing.T) {
 		"never written":  {make([]byte, 4000), ErrForgotten},
 		"magic":          {append([]byte("X"), raw[1:]...), ErrDamaged},
 		"id":             {slices.Concat(raw[:16], []byte("X"), raw[17:]), ErrDamaged},
-		"key":            {slices.Concat(raw[:70], []byte{raw[70] ^ 1}, raw[71:]), ErrDamaged},
+		"both keys":      {slices.Concat(raw[:70], []byte{raw[70] ^ 1}, raw[71:300], []byte{raw[300] ^ 1}, raw[301:]), ErrDamaged},
 		"another tape's": {otherRaw, ErrDamaged},
 	} {
 		check(t, os.WriteFile(s.tapePath(tape.id), test.raw, 0o600))
@@ -176,14 +176,14 @@ func TestTapeHeaderDamage(t *testing.T) {
 		if _, err := s.ReadTape(id); err == nil {
 			t.Errorf("id %q accepted", id)
 		}
-		if _, err := s.NewTape(id, false); err == nil {
+		if _, err := s.NewTape(id, "", false); err == nil {
 			t.Errorf("id %q accepted for a new tape", id)
 		}
 		if err := s.RemoveTape(id); err == nil {
 			t.Errorf("id %q accepted for removal", id)
 		}
 	}
-	if _, err := s.NewTape(other.id, false); !errors.Is(err, os.ErrExist) {
+	if _, err := s.NewTape(other.id, "", false); !errors.Is(err, os.ErrExist) {
 		t.Errorf("a second tape of one id: %v", err)
 	}
 }
@@ -294,7 +294,7 @@ func TestTapeOnAFullDisk(t *testing.T) {
 		t.Errorf("%d records missing, %d counted as lost", lost, tape.Lost())
 	}
 	full = true
-	if _, err := s.NewTape(NewID(noon), false); !errors.Is(err, syscall.ENOSPC) {
+	if _, err := s.NewTape(NewID(noon), "", false); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("new tape: %v", err)
 	}
 	if left, err := s.Leftovers(); err != nil || len(left) != 1 {

@@ -47,12 +47,13 @@ func (s *Store) RemoveTape(id string) error {
 // ReadTape opens a tape for reading, live ones included (as far as flushed).
 // Each call of the returned function reads what was there at ReadTape, from
 // the beginning. The error is ErrForgotten when the tape's key is nowhere,
-// ErrNotFound when there is no such tape.
+// ErrNotFound when there is no such tape, ErrLocked when a custodian must unlock
+// it: the run key is not the one it was made with. ErrDead: its day is over.
 func (s *Store) ReadTape(id string) (func() Records, error) {
 	if _, err := began(id); err != nil {
 		return nil, err
 	}
-	key, size, err := s.tapeKey(id)
+	key, size, damaged, err := s.tapeKey(id)
 	if err != nil {
 		return nil, err
 	}
@@ -68,14 +69,18 @@ func (s *Store) ReadTape(id string) (func() Records, error) {
 				return
 			}
 			defer f.Close()
+			if damaged != nil && !yield(Record{}, damaged) {
+				return
+			}
 			r := newTapeReader(io.NewSectionReader(f, headerSize, max(size-headerSize, 0)), id, aead)
 			r.read(yield)
 		}
 	}, nil
 }
 
-// tapeKey returns the key of a tape and how many of its bytes can be read.
-func (s *Store) tapeKey(id string) (key []byte, size int64, err error) {
+// tapeKey returns the key of a tape and how many of its bytes can be read;
+// damaged is what is wrong with its header and costs nothing.
+func (s *Store) tapeKey(id string) (key []byte, size int64, damaged, err error) {
 	s.mu.Lock()
 	t := s.open[id]
 	s.mu.Unlock()
@@ -83,36 +88,52 @@ func (s *Store) tapeKey(id string) (key []byte, size int64, err error) {
 		t.mu.Lock()
 		if t.aead != nil {
 			defer t.mu.Unlock()
-			return slices.Clone(t.key), t.size, nil
+			return slices.Clone(t.key), t.size, nil, nil
 		}
 		t.mu.Unlock() // closed or destroyed just now: what the disk says, holds
 	}
+	header, size, err := s.tapeHeader(id)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	if header.slot == nil && header.sealed == nil {
+		return nil, 0, nil, fmt.Errorf("tape %s: %w", id, errors.Join(ErrForgotten, header.damaged))
+	}
+	key, err = s.openKey(header, id)
+	return key, size, header.damaged, err
+}
+
+// tapeHeader reads the header page of a tape, and the size of the file.
+func (s *Store) tapeHeader(id string) (h tapeHeader, size int64, err error) {
 	f, err := os.Open(s.tapePath(id))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, fmt.Errorf("tape %s: %w: %w", id, ErrNotFound, err)
+		return h, 0, fmt.Errorf("tape %s: %w: %w", id, ErrNotFound, err)
 	}
 	if err != nil {
-		return nil, 0, err
+		return h, 0, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, 0, err
+		return h, 0, err
 	}
-	header := make([]byte, headerSize)
-	n, err := io.ReadFull(f, header)
+	page := make([]byte, headerSize)
+	n, err := io.ReadFull(f, page)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, 0, err
+		return h, 0, err
 	}
-	slot, err := readHeader(header[:n], id)
-	if err != nil {
-		return nil, 0, err
+	h, err = readHeader(page[:n], id)
+	return h, info.Size(), err
+}
+
+// TapeDay returns the day to which the key of a tape on disk is sealed; "" when
+// it is sealed to none.
+func (s *Store) TapeDay(id string) (Day, error) {
+	if _, err := began(id); err != nil {
+		return "", err
 	}
-	if slot == nil {
-		return nil, 0, fmt.Errorf("tape %s: %w", id, ErrForgotten)
-	}
-	key, err = unwrapKey(s.runKey, slot, id)
-	return key, info.Size(), err
+	h, _, err := s.tapeHeader(id)
+	return h.day, err
 }
 
 // tapeReader reads the frames behind the header.

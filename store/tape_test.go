@@ -33,7 +33,7 @@ func openStore(t testing.TB, dir string, sys System) *Store {
 
 func newTape(t testing.TB, s *Store, provisional bool) *Tape {
 	t.Helper()
-	tape, err := s.NewTape(NewID(noon), provisional)
+	tape, err := s.NewTape(NewID(noon), "2027-02-22", provisional)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestProvisionalTape(t *testing.T) {
 	check(t, kept.Destroy())
 	raw, err := os.ReadFile(link)
 	check(t, err)
-	if slot, err := readHeader(raw[:headerSize], kept.id); slot != nil || err != nil {
+	if h, err := readHeader(raw[:headerSize], kept.id); h.slot != nil || h.sealed != nil || h.damaged != nil || err != nil {
 		t.Errorf("the key of a destroyed tape is in its header; %v", err)
 	}
 	check(t, forgotten.Close())

@@ -18,6 +18,7 @@ import (
 // Tape is one live tape. Safe for concurrent use; its lock is the call's own.
 type Tape struct {
 	id    string
+	dies  Day
 	store *Store
 
 	mu      sync.Mutex // guards everything below
@@ -36,14 +37,16 @@ type Tape struct {
 	err     error // the first since the last Flush
 }
 
-// NewTape creates a tape. A provisional tape's key exists in memory only until
+// NewTape creates a tape, whose key can be opened with the run key and with that
+// of the day dies, on which the recording would die if the call ended now ("": by
+// nothing but the run key). A provisional tape's key exists in memory only until
 // Confirm. It is an error if there is a tape of that id.
-func (s *Store) NewTape(id string, provisional bool) (*Tape, error) {
+func (s *Store) NewTape(id string, dies Day, provisional bool) (*Tape, error) {
 	if _, err := began(id); err != nil {
 		return nil, err
 	}
 	t := &Tape{
-		id: id, store: s, size: headerSize,
+		id: id, dies: dies, store: s, size: headerSize,
 		key:   make([]byte, keySize),
 		block: make([]byte, 0, blockMax),
 		frame: make([]byte, 0, frameMax),
@@ -56,11 +59,11 @@ func (s *Store) NewTape(id string, provisional bool) (*Tape, error) {
 	}
 	header := newHeader(id)
 	if !provisional {
-		slot, err := wrapKey(s.runKey, t.key, id)
+		wrapped, err := s.wrappings(t.key, id, dies)
 		if err != nil {
 			return nil, err
 		}
-		copy(header[slotAt:], slot)
+		copy(header[slotAt:], wrapped)
 		t.kept = true
 	}
 	t.file, err = s.sys.OpenFile(s.tapePath(id), os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
@@ -236,11 +239,11 @@ func (t *Tape) Confirm() error {
 	if t.file == nil || t.aead == nil {
 		return os.ErrClosed
 	}
-	slot, err := wrapKey(t.store.runKey, t.key, t.id)
+	wrapped, err := t.store.wrappings(t.key, t.id, t.dies)
 	if err != nil {
 		return err
 	}
-	if err := t.store.sys.writeAll(t.file, slot, slotAt); err != nil {
+	if err := t.store.sys.writeAll(t.file, wrapped, slotAt); err != nil {
 		return fmt.Errorf("confirm tape: %w", err)
 	}
 	t.kept = true
@@ -274,7 +277,7 @@ func (t *Tape) Destroy() error {
 	var err error
 	if t.file != nil {
 		if t.kept {
-			err = t.store.sys.writeAll(t.file, make([]byte, slotSize), slotAt)
+			err = t.store.sys.writeAll(t.file, make([]byte, headerSize-slotAt), slotAt)
 			t.store.sync.wrote(true)
 		}
 		err = errors.Join(err, t.shut())

@@ -87,7 +87,10 @@ func (d *daemon) hindrance() (again time.Duration, why string) {
 // warnings is what an administrator should see to, in whole sentences.
 func (d *daemon) warnings(now time.Time) []string {
 	list := append([]string{}, d.notices...)
-	list = append(list, "numbers, names and the key of live calls' tapes lie in "+d.dir+" in clear: it belongs on an encrypted volume")
+	list = append(list, "numbers and names lie in "+d.dir+" in clear: it belongs on an encrypted volume")
+	if d.store.RunKeyBeside {
+		list = append(list, "the key of live calls' tapes lies beside them, in "+d.dir+": as a service, give it a credential or a RuntimeDirectory")
+	}
 	if len(d.cfg.Load().Sources) == 0 && !d.onLoopback() {
 		list = append(list, "anybody who reaches this host may send calls: list your SBCs as [[src]]")
 	}

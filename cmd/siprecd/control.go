@@ -189,7 +189,12 @@ func dial(dir string, local bool) (*client, error) {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("no data directory %s: nothing has been recorded there yet", dir)
 	}
-	st, err := store.Open(store.Options{Dir: dir})
+	key, err := runKeyOf(dir, os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	key.Existing = true
+	st, err := store.Open(store.Options{Dir: dir, RunKey: key})
 	if err != nil {
 		return nil, err
 	}

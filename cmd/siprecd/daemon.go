@@ -80,7 +80,11 @@ func startDaemon(o daemonOptions) (d *daemon, err error) {
 			err = errors.Join(err, d.stop(ctx))
 		}
 	}()
-	if d.store, err = store.Open(store.Options{Dir: d.dir, Log: d.log}); err != nil {
+	key, err := runKeyOf(d.dir, os.Getenv)
+	if err != nil {
+		return d, err
+	}
+	if d.store, err = store.Open(store.Options{Dir: d.dir, Log: d.log, RunKey: key}); err != nil {
 		return d, err
 	}
 	d.tellStart(o.Config)

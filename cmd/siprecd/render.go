@@ -93,23 +93,28 @@ func (d *daemon) retry(ctx context.Context) ([]recorder.Waited, error) {
 	return d.rec.RenderWaiting(ctx)
 }
 
-// waitingWarning says that something waits for a decoder.
-func (d *daemon) waitingWarning() []string {
-	n := 0
+// waitingWarning says that something waits, and for what.
+func (d *daemon) waitingWarning() (warnings []string) {
+	decoder, custodian := 0, 0
 	var failed error
 	for row, err := range d.store.Catalog.Find(context.Background(), store.Query{States: []store.State{store.Waiting}}) {
 		switch {
 		case err != nil:
 			failed = errors.Join(failed, err)
 		case row.Original != nil:
-			n++
+			decoder++
+		default:
+			custodian++
 		}
 	}
-	switch {
-	case failed != nil:
+	if failed != nil {
 		return []string{"catalogue: " + failed.Error()}
-	case n == 0:
-		return nil
 	}
-	return []string{plural(n, "call") + " waiting for a decoder (siprecd render --waiting)"}
+	if decoder > 0 {
+		warnings = append(warnings, plural(decoder, "call")+" waiting for a decoder (siprecd render --waiting)")
+	}
+	if custodian > 0 {
+		warnings = append(warnings, plural(custodian, "call")+" waiting for a custodian: what a power cut interrupted, only they can open (siprecd keys unlock)")
+	}
+	return warnings
 }

@@ -177,7 +177,10 @@ func (c *Call) change(at time.Time, was policy.Mode) {
 
 // openTape makes the tape and writes what every tape begins with.
 func (c *Call) openTape(provisional bool) {
-	t, err := c.r.Store.NewTape(c.id, provisional)
+	c.mu.Lock()
+	dies := c.settings.dies(&store.Row{Extension: c.row.Extension, End: c.start})
+	c.mu.Unlock()
+	t, err := c.r.Store.NewTape(c.id, dies, provisional)
 	if err != nil {
 		c.note("no tape could be opened: %v", err)
 		c.r.Log.Error("no tape: the call is not recorded", "call", c.id, "side", "srs", "reason", err)

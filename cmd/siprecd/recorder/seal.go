@@ -237,6 +237,12 @@ func (r *Recorder) leftovers(ctx context.Context) ([]store.Row, error) {
 	var rows []store.Row
 	for _, id := range ids {
 		row, err := r.leftover(ctx, id)
+		if errors.Is(err, store.ErrLocked) {
+			err = r.lockedIn(ctx, row)
+			if err == nil {
+				continue
+			}
+		}
 		if err != nil {
 			r.Log.Error("left-over tape cannot be read, it stays", "call", id, "side", "srs", "reason", err)
 			continue
@@ -272,7 +278,7 @@ func (r *Recorder) leftover(ctx context.Context, id string) (*store.Row, error) 
 		return row, nil
 	}
 	if err != nil {
-		return nil, err
+		return row, err
 	}
 	for rec, err := range open() {
 		if err != nil {

@@ -17,6 +17,22 @@ func (r *Recorder) wait(ctx context.Context, row *store.Row, codecs []string) er
 	return r.Store.Wait(ctx, row)
 }
 
+// custodian is what a call waits for whose tape only a custodian can open.
+const custodian = "custodian"
+
+// lockedIn leaves a call whose tape the daemon cannot open itself until a
+// custodian unlocks the keys. Its day is that of the tape's key.
+func (r *Recorder) lockedIn(ctx context.Context, row *store.Row) error {
+	day, err := r.Store.TapeDay(row.ID)
+	if err != nil {
+		return err
+	}
+	row.State, row.WaitingFor, row.Dies = store.Waiting, []string{custodian}, day
+	row.Notes = said(row.Notes, "the recorder's own key of this call's tape is gone, as after a power cut: a custodian's opens it")
+	// The row alone: facts beside a tape would say that it is done with.
+	return r.Store.Catalog.Put(ctx, row)
+}
+
 // undecoded is a recording of which the program made less than it was given: its
 // tape waits for a better one.
 func (r *Recorder) undecoded(ctx context.Context, row *store.Row, f *media.Facts, why error) error {
@@ -43,8 +59,8 @@ type Waited struct {
 	Why        string   `json:"why,omitempty"` // of one that still waits
 }
 
-// RenderWaiting renders, oldest first, what waits for a decoder and can be
-// rendered now. The keys must be unlocked: what cannot be opened says so, and the
+// RenderWaiting renders, oldest first, what waits for a decoder or a custodian and
+// can be rendered now. The keys must be unlocked: what cannot be opened says so, and the
 // others go on.
 func (r *Recorder) RenderWaiting(ctx context.Context) (done []Waited, err error) {
 	r.waiting.Lock()
@@ -54,9 +70,7 @@ func (r *Recorder) RenderWaiting(ctx context.Context) (done []Waited, err error)
 		if err != nil {
 			return nil, err
 		}
-		if row.Original != nil {
-			rows = append(rows, *row)
-		}
+		rows = append(rows, *row)
 	}
 	sortByStart(rows)
 	for i := range rows {
@@ -74,6 +88,15 @@ func (r *Recorder) RenderWaiting(ctx context.Context) (done []Waited, err error)
 }
 
 func (r *Recorder) renderWaiting(ctx context.Context, row *store.Row) error {
+	if row.Original == nil {
+		found, err := r.leftover(ctx, row.ID)
+		if err != nil {
+			return err
+		}
+		*row = *found
+		row.WaitingFor = nil
+		return r.Seal(ctx, row)
+	}
 	tape, kept, err := Original(ctx, r.Store, row)
 	if err != nil {
 		return err
@@ -102,7 +125,7 @@ func (r *Recorder) renderWaiting(ctx context.Context, row *store.Row) error {
 	return nil
 }
 
-// Retry has what waits for a decoder tried again, soon.
+// Retry has what waits tried again, soon.
 func (r *Recorder) Retry() {
 	select {
 	case r.retry <- struct{}{}:
@@ -120,11 +143,11 @@ func (r *Recorder) retries(ctx context.Context) {
 		}
 		done, err := r.RenderWaiting(ctx)
 		if err != nil && ctx.Err() == nil {
-			r.Log.Error("recordings that wait for a decoder", "side", "srs", "reason", err)
+			r.Log.Error("recordings that wait", "side", "srs", "reason", err)
 		}
 		for _, w := range done {
 			if w.Rendered {
-				r.Log.Info("recording rendered that had waited for a decoder", "call", w.ID)
+				r.Log.Info("recording rendered that had waited", "call", w.ID)
 			}
 		}
 	}
