@@ -46,10 +46,10 @@ type Store struct {
 	clear     bool
 	originals Blobs // nil with Options.Clear
 
-	dir      string
-	log      *slog.Logger
-	sys      System
-	runKey   []byte
+	dir    string
+	log    *slog.Logger
+	sys    System
+	runKey []byte
 
 	oldRunKeys [][]byte // of tapes that are left from another run key
 
