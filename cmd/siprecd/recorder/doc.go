@@ -13,6 +13,10 @@
 // of the SRC, re-INVITEs and snapshots, waits for its answers in an asker's
 // goroutines, which ServeSession awaits.
 //
+// Where each end of a call comes in a dialog of its own (LegPerDialog), the
+// ServeSession of the first one drives both as one RS with two lines, made of them
+// by ends; that of the second one waits until its dialog has ended.
+//
 // It is not where a protocol is read, a packet is judged or a file is laid
 // out: those are the leaves' work.
 //

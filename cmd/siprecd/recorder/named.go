@@ -15,9 +15,16 @@ func (c *Call) labelByIndex(o *sip.Offer) {
 	}
 	for _, n := range c.byHeaders {
 		if n.Line >= 0 && n.Line < len(c.lines) && c.lines[n.Line].offered.Label == "" {
-			c.lines[n.Line].offered.Label = strconv.Itoa(n.Line)
+			c.lines[n.Line].offered.Label = c.labelOf(n.Line)
 		}
 	}
+}
+
+func (c *Call) labelOf(line int) string {
+	if _, forked := forkOf(&c.info); forked && c.source.Profile == LegPerDialog {
+		return side(line).String()
+	}
+	return strconv.Itoa(line)
 }
 
 // fromNamed makes of the parties that a message's headers name what metadata

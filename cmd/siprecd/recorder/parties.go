@@ -58,6 +58,9 @@ func (c *Call) facts() policy.Facts {
 	f := policy.Facts{Previous: c.decision.Extension}
 	for i, p := range c.present() {
 		party := policy.Party{AOR: p.AOR, Name: p.Name, Caller: i == 0, Callee: i > 0}
+		if c.source.Profile == LegPerDialog {
+			party.Caller, party.Callee = false, false // the near end may have been called
+		}
 		if len(p.Sends) > 0 {
 			party.Label = p.Sends[0]
 		}

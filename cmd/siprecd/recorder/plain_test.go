@@ -81,7 +81,10 @@ func (p *plainSource) send(method, body string, headers ...string) {
 	for _, h := range headers {
 		b.WriteString(h + "\r\n")
 	}
-	if body != "" {
+	switch {
+	case method == "INFO":
+		b.WriteString("Content-Type: application/dtmf-relay\r\n")
+	case body != "":
 		b.WriteString("Content-Type: application/sdp\r\n")
 	}
 	fmt.Fprintf(&b, "Content-Length: %d\r\n\r\n%s", len(body), body)

@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"maps"
 	"slices"
 
 	"siprecd/sip"
@@ -21,7 +22,7 @@ func (c *Call) profiled(o *sip.Offer) {
 	if len(o.Metadata) > 0 {
 		return
 	}
-	_, forked := c.fork()
+	_, forked := forkOf(&c.info)
 	switch {
 	case c.source.Profile == LegPerDialog && !forked:
 		c.note("From does not say which end of a call this is: it is a recording of its own")
@@ -49,30 +50,23 @@ func (c *Call) unnamedLines(o *sip.Offer) {
 	}
 }
 
-// side is which end of a forked call a dialog carries.
-type side uint8
-
-const (
-	nearEnd side = iota // of the phone that is recorded
-	farEnd
-)
-
-// fork is what a dialog says of the call it is one end of.
-type fork struct {
-	leg  string // the same in both dialogs of a call
-	far  string // of the other phone's leg; "": unknown
-	side side
-}
-
-// fork tells which end of which call the RS carries, where each end comes in a
-// dialog of its own.
-func (c *Call) fork() (f fork, ok bool) {
-	said := c.info.Correlation
-	_, near := said["x-nearend"]
-	_, far := said["x-farend"]
-	f = fork{leg: leg(said), far: said["x-farendrefci"]}
-	if far {
-		f.side = farEnd
+// correlate adds to the row by what another dialog of the call can be found; what
+// it has other values for stands beside, under its prefix.
+func (c *Call) correlate(prefix string, info *sip.Info) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	vendor := maps.Clone(c.row.Vendor)
+	if vendor == nil {
+		vendor = make(map[string]string)
 	}
-	return f, f.leg != "" && near != far
+	for name, value := range info.Correlation {
+		switch have, found := vendor[name]; {
+		case !found:
+			vendor[name] = value
+		case have != value:
+			vendor[prefix+name] = value
+		}
+	}
+	vendor[prefix+"Call-ID"] = info.CallID
+	c.row.Vendor = vendor
 }

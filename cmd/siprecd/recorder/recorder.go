@@ -78,8 +78,9 @@ type Recorder struct {
 	waiting  sync.Mutex      // held while what waits is rendered: one at a time
 	identity *media.Identity // of the passive side of DTLS
 
-	mu   sync.Mutex // guards the next field
-	live map[string]*Call
+	mu    sync.Mutex // guards the next fields
+	live  map[string]*Call
+	pairs map[string]*pair // by the leg of a forked call; the newest of each
 }
 
 // job is one tape to be rendered. done is closed when it has been.
@@ -91,7 +92,7 @@ type job struct {
 // Start recovers what a crash left behind and starts the rendering workers.
 // Left-over tapes are queued, not awaited.
 func (r *Recorder) Start(ctx context.Context) error {
-	r.live = make(map[string]*Call)
+	r.live, r.pairs = make(map[string]*Call), make(map[string]*pair)
 	r.queue, r.retry = make(chan job, 1<<14), make(chan struct{}, 1)
 	if r.Log == nil {
 		r.Log = slog.New(slog.DiscardHandler)

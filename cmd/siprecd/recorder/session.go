@@ -17,6 +17,9 @@ import (
 // SRC did.
 func (r *Recorder) ServeSession(ctx context.Context, s *sip.Session) error {
 	info := s.Info()
+	if f, ok := forkOf(&info); ok && r.Settings().Sources[info.Source].Profile == LegPerDialog {
+		return r.servePair(&half{fork: f, ctx: ctx, session: s, done: make(chan struct{})})
+	}
 	var intake *media.Intake
 	c := r.Begin(info, func(p *media.Path) Ports {
 		local := info.Local
