@@ -53,6 +53,14 @@ type ends struct {
 	of        [2]end
 }
 
+func newEnds(encrypted bool, codecs []sip.Codec) ends {
+	e := ends{encrypted: encrypted, codecs: codecs}
+	for i := range e.of {
+		e.of[i].line = e.standIn(side(i), nobody)
+	}
+	return e
+}
+
 // end is one of them.
 type end struct {
 	line   sip.Line // as last offered; port 0: nothing stands in for it yet
@@ -111,20 +119,16 @@ func (e *ends) offer(s side, o *sip.Offer) (*sip.Offer, error) {
 	return &whole, nil
 }
 
-// ask makes whole ask for our offer to the dialog of s, or for nothing where the
-// line stands ready.
+// ask makes whole an offer of a line for the dialog of s, which wants ours. Keys
+// cannot be stood in for: there the whole wants our offer too.
 func (e *ends) ask(s side, whole *sip.Offer) {
-	own, other := &e.of[s], &e.of[s.other()]
+	own := &e.of[s]
 	first := own.told == ""
 	own.place, own.places, own.asked = 0, max(1, own.places), true
-	whole.WantOffer = own.line.Addr.Port() == 0
-	if whole.WantOffer && other.line.Addr.Port() == 0 {
-		other.line = e.standIn(s.other(), nobody)
-	}
 	if first {
 		own.line = e.standIn(s, anybody)
 	}
-	if first && !whole.WantOffer {
+	if whole.WantOffer = own.line.Addr.Port() == 0; !whole.WantOffer && first {
 		whole.Media = e.media(&sip.Description{})
 	}
 }
@@ -179,10 +183,10 @@ func (e *ends) tell(s side, whole sip.Answer) bool {
 	return true
 }
 
-// leave is what the end of the dialog of s is to the whole: its line is switched
-// off.
+// leave is what the end of the dialog of s is to the whole: nothing comes on its
+// line any more.
 func (e *ends) leave(s side, o sip.Offer) *sip.Offer {
-	e.of[s] = end{line: sip.Line{Index: int(s), Kind: "audio", Label: s.String()}}
+	e.of[s] = end{line: e.standIn(s, nobody)}
 	o.Method, o.Media = "INVITE", e.media(&sip.Description{})
 	return &o
 }

@@ -108,7 +108,7 @@ func (r *Recorder) serveBoth(p *pair, first *half) error {
 		d.intake = r.Media.Open(path, info.Local)
 		return r.sockets(d.intake, info.Local)
 	})
-	d.ends = ends{encrypted: d.call.source.Encryption == OnlySRTP, codecs: d.call.ourOffer()}
+	d.ends = newEnds(d.call.source.Encryption == OnlySRTP, d.call.ourOffer())
 	d.log = r.Log.With("call", d.call.ID(), "src", info.Source)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
