@@ -112,7 +112,7 @@ type Hold struct {
 	Until    Day       `json:"until"` // the hold ends by itself with the first moment of this day
 }
 
-// Link is another recording of the same call.
+// Link is another recording of the same call, or one made beside it.
 type Link struct {
 	ID  string  `json:"id"`
 	Why string  `json:"why"`
@@ -125,6 +125,7 @@ const (
 	LinkFailOver  = "fail-over"  // another source went on with it
 	LinkContinued = "continued"  // the same source went on with it in another session
 	LinkOtherHalf = "other-half" // each holds one side
+	LinkBeside    = "beside"     // another call that the same recording session carried at the same time
 )
 
 // Participant is one party, when it was there (RFC 3339; zero Left: to the end).

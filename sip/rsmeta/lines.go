@@ -19,6 +19,20 @@ func (v *View) Senders(line int) []string {
 	return slices.Clone(v.lines[line].senders)
 }
 
+// Streamed returns the ids of the CSs whose streams come on a line, as far as
+// the streams say so (RFC 7865 section 6.7). Lines count from 0.
+func (v *View) Streamed(line int) (sessions []string) {
+	if line < 0 || line >= len(v.lines) {
+		return nil
+	}
+	for _, id := range v.lines[line].streams {
+		if i, found := v.stream[id]; found && v.streams[i].Session != "" && !slices.Contains(sessions, v.streams[i].Session) {
+			sessions = append(sessions, v.streams[i].Session)
+		}
+	}
+	return sessions
+}
+
 // Owners returns the ids of the participants whose line it is: those who send
 // it, and on hold those who did and are still here. Lines count from 0.
 func (v *View) Owners(line int) []string {

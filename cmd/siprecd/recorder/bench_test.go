@@ -127,9 +127,10 @@ func benchWholePath(b *testing.B, clear bool) {
 		return open, func() {
 			before := processorTime(b)
 			for _, c := range calls {
-				row := c.End(time.Now(), "src", "bye")
-				if err := rec.Seal(b.Context(), &row); err != nil || row.State != store.Sealed {
-					b.Errorf("%s: %v", row.State, err)
+				for _, row := range c.End(time.Now(), "src", "bye") {
+					if err := rec.Seal(b.Context(), &row); err != nil || row.State != store.Sealed {
+						b.Errorf("%s: %v", row.State, err)
+					}
 				}
 			}
 			spent := processorTime(b) - before

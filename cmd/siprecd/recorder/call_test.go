@@ -182,15 +182,18 @@ func (st *stage) update(at time.Duration, aors ...string) Reply {
 // bye ends the call and seals it.
 func (st *stage) bye(at time.Duration) *store.Row {
 	st.t.Helper()
-	row := st.call.End(callStart.Add(at), "src", "bye")
-	if err := st.rec.Seal(context.Background(), &row); err != nil {
-		st.t.Fatal(err)
+	var last *store.Row
+	for _, row := range st.call.End(callStart.Add(at), "src", "bye") {
+		if err := st.rec.Seal(context.Background(), &row); err != nil {
+			st.t.Fatal(err)
+		}
+		got, err := st.rec.Store.Catalog.Get(context.Background(), row.ID)
+		if err != nil {
+			st.t.Fatal(err)
+		}
+		last = got
 	}
-	got, err := st.rec.Store.Catalog.Get(context.Background(), row.ID)
-	if err != nil {
-		st.t.Fatal(err)
-	}
-	return got
+	return last
 }
 
 // onDisk reports whether 160 bytes of fill lie anywhere in the data directory.

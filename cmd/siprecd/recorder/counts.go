@@ -45,10 +45,19 @@ func deaf(counts []media.LineCounts, streams []store.Stream) (notes []string) {
 	return notes
 }
 
-// deafLines is deaf for the call as it stands.
-func (c *Call) deafLines() []string {
-	counts := c.track.Counts()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return deaf(counts, c.row.Streams)
+// complaint is something for the log, and whose fault it is.
+type complaint struct{ message, side, reason string }
+
+// complain remembers what the log is to say of the recording when it has ended.
+func (rec *recording) complain() {
+	counts := rec.track.Counts()
+	rec.mu.Lock()
+	streams := rec.row.Streams
+	rec.mu.Unlock()
+	for _, why := range deaf(counts, streams) {
+		rec.rs.complaints = append(rec.rs.complaints, complaint{"a stream could not be decrypted", "src", why})
+	}
+	for _, why := range dropped(counts) {
+		rec.rs.complaints = append(rec.rs.complaints, complaint{"packets were lost here", "srs", why})
+	}
 }

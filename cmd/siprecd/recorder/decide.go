@@ -12,196 +12,193 @@ import (
 
 // decide takes the decision for the parties as they are now, for the first
 // time or again.
-func (c *Call) decide(at time.Time) {
-	d := c.settings.Rules.Decide(c.facts())
-	if !d.Known && c.undecided {
-		if c.deadline.IsZero() {
-			c.deadline = at.Add(c.holdLimit())
-			c.ports.Hold(true)
+func (rec *recording) decide(at time.Time) {
+	d := rec.rs.settings.Rules.Decide(rec.facts())
+	if !d.Known && rec.undecided {
+		if rec.deadline.IsZero() {
+			rec.deadline = at.Add(rec.rs.holdLimit())
 		}
-		c.describe(at)
+		rec.describe(at)
 		return
 	}
-	if !d.Known && c.provisional {
-		c.describe(at)
+	if !d.Known && rec.provisional {
+		rec.describe(at)
 		return
 	}
-	was, first := c.decision, c.undecided
-	wasProvisional := c.provisional
-	c.undecided, c.provisional = false, false
+	was, first := rec.decision, rec.undecided
+	wasProvisional := rec.provisional
+	rec.undecided, rec.provisional = false, false
 	// A party that leaves takes the gate with it, not what was decided for
 	// the part that is recorded.
-	c.adopt(at, d, first || wasProvisional || d.Mode != policy.Off)
+	rec.adopt(at, d, first || wasProvisional || d.Mode != policy.Off)
 	switch {
 	case first:
-		c.begin(at, false)
-		c.ports.Hold(false)
+		rec.open(at, false)
 	case wasProvisional:
-		c.named(at, was)
-	case d.Mode != was.Mode, c.another(was):
-		c.change(at, was.Mode)
+		rec.named(at, was)
+	case d.Mode != was.Mode, rec.another(was):
+		rec.change(at, was.Mode)
 	default:
-		c.describe(at)
+		rec.describe(at)
 	}
 }
 
 // another reports whether selective recording passed from one employee to
 // another: the key of the one is not the key of the other.
-func (c *Call) another(was policy.Decision) bool {
-	return c.decision.Mode == policy.Selective && was.Mode == policy.Selective && c.decision.Extension != was.Extension
+func (rec *recording) another(was policy.Decision) bool {
+	return rec.decision.Mode == policy.Selective && was.Mode == policy.Selective && rec.decision.Extension != was.Extension
 }
 
 // expire applies the default when nobody was named in time, on a provisional
 // tape.
-func (c *Call) expire(at time.Time) {
-	d := c.settings.Rules.Decide(c.facts())
-	c.undecided, c.provisional = false, true
-	c.adopt(at, d, true)
-	if len(c.lines) == 0 && d.Known {
+func (rec *recording) expire(at time.Time) {
+	d := rec.rs.settings.Rules.Decide(rec.facts())
+	rec.undecided, rec.provisional = false, true
+	rec.adopt(at, d, true)
+	if len(rec.rs.lines) == 0 && d.Known {
 		return // refused: whose call it was is all there is to say
 	}
-	if c.deadline.IsZero() {
-		c.note("the session ended before a party was named: the default applies (%s, %s)", d.Mode, d.By)
+	if rec.deadline.IsZero() {
+		rec.note("the session ended before a party was named: the default applies (%s, %s)", d.Mode, d.By)
 	} else {
-		c.note("no party of ours was named within %v: the default applies (%s, %s)",
-			c.deadline.Sub(c.start).Round(10*time.Millisecond), d.Mode, d.By)
+		rec.note("no party of ours was named within %v: the default applies (%s, %s)",
+			rec.deadline.Sub(rec.start).Round(10*time.Millisecond), d.Mode, d.By)
 	}
-	c.begin(at, true)
-	c.ports.Hold(false)
+	rec.open(at, true)
 }
 
 // adopt makes d the call's decision and enters it in the row; with headline it
 // is the one the row is known by.
-func (c *Call) adopt(at time.Time, d policy.Decision, headline bool) {
-	c.decision = d
-	c.track.SetCommands(d.Start, d.Stop)
+func (rec *recording) adopt(at time.Time, d policy.Decision, headline bool) {
+	rec.decision = d
+	rec.track.SetCommands(d.Start, d.Stop)
 	for _, n := range d.Notes {
-		c.note("%s", n)
+		rec.note("%s", n)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
 	if headline {
-		c.row.Policy, c.row.DecidedBy = d.Mode.String(), d.By.String()
+		rec.row.Policy, rec.row.DecidedBy = d.Mode.String(), d.By.String()
 	}
-	if d.Extension != "" || c.row.Extension == "" {
-		c.row.Extension, c.row.Other, c.row.Direction = d.Extension, d.Other, d.Direction
+	if d.Extension != "" || rec.row.Extension == "" {
+		rec.row.Extension, rec.row.Other, rec.row.Direction = d.Extension, d.Other, d.Direction
 	}
-	c.row.Decisions = append(c.row.Decisions, store.Decision{
+	rec.row.Decisions = append(rec.row.Decisions, store.Decision{
 		At: at.UTC(), Policy: d.Mode.String(), DecidedBy: d.By.String(), Why: d.Why,
 	})
 }
 
-// begin opens the tape a first decision asks for, and the gate.
-func (c *Call) begin(at time.Time, provisional bool) {
-	if c.decision.Mode != policy.Off {
-		c.openTape(provisional)
+// open opens the tape a first decision asks for, and the gate.
+func (rec *recording) open(at time.Time, provisional bool) {
+	if rec.decision.Mode != policy.Off {
+		rec.openTape(provisional)
 	}
-	c.describe(at)
-	c.track.SetMode(c.start.UnixNano(), mode(c.decision.Mode), c.decision.Mode.String())
-	c.logDecision(at)
+	rec.describe(at)
+	rec.track.SetMode(rec.start.UnixNano(), mode(rec.decision.Mode), rec.decision.Mode.String())
+	rec.logDecision(at)
 }
 
 // named settles a provisional tape once our party is known: its key is written,
 // or forgotten before the file is unlinked, and then what it held never was
 // readable on disk.
-func (c *Call) named(at time.Time, was policy.Decision) {
-	guessed := c.ourLines()
-	c.describe(at)
+func (rec *recording) named(at time.Time, was policy.Decision) {
+	guessed := rec.ourLines()
+	rec.describe(at)
 	switch {
-	case c.decision.Mode == policy.Full && was.Mode != policy.Off:
-		c.confirm()
-		c.note("our party was named late, full applies: %s", map[bool]string{
+	case rec.decision.Mode == policy.Full && was.Mode != policy.Off:
+		rec.confirm()
+		rec.note("our party was named late, full applies: %s", map[bool]string{
 			true: "everything was kept", false: "until then a key was awaited"}[was.Mode == policy.Full])
-	case c.decision.Mode == policy.Selective && was.Mode == policy.Selective && slices.Equal(guessed, c.ourLines()):
+	case rec.decision.Mode == policy.Selective && was.Mode == policy.Selective && slices.Equal(guessed, rec.ourLines()):
 		// A key that was obeyed was our own.
-		c.confirm()
+		rec.confirm()
 	default:
-		c.track.SetMode(at.UnixNano(), media.ModeOff, "named")
-		c.destroy()
-		if c.decision.Mode != policy.Off {
-			c.openTape(false)
-			c.describe(at)
+		rec.track.SetMode(at.UnixNano(), media.ModeOff, "named")
+		rec.destroy()
+		if rec.decision.Mode != policy.Off {
+			rec.openTape(false)
+			rec.describe(at)
 		}
 	}
-	c.track.SetMode(at.UnixNano(), mode(c.decision.Mode), "named")
-	c.logDecision(at)
+	rec.track.SetMode(at.UnixNano(), mode(rec.decision.Mode), "named")
+	rec.logDecision(at)
 }
 
 // confirm writes the key of a provisional tape.
-func (c *Call) confirm() {
-	t := c.tape.Load()
+func (rec *recording) confirm() {
+	t := rec.tape.Load()
 	if t == nil {
 		return
 	}
 	if err := t.Confirm(); err != nil {
-		c.note("tape: %v", err)
+		rec.note("tape: %v", err)
 	}
 }
 
 // destroy makes a provisional tape unreadable, and removes it.
-func (c *Call) destroy() {
-	t := c.tape.Swap(nil)
+func (rec *recording) destroy() {
+	t := rec.tape.Swap(nil)
 	if t == nil {
 		return
 	}
 	if err := t.Destroy(); err != nil {
-		c.note("provisional tape: %v", err)
+		rec.note("provisional tape: %v", err)
 	}
-	c.note("our party was named late, %s applies: what was kept until then was destroyed unread", c.decision.Mode)
+	rec.note("our party was named late, %s applies: what was kept until then was destroyed unread", rec.decision.Mode)
 }
 
 // settle keeps what stands on a provisional tape when the session ends and
 // nobody was named: the default applied, and it is the last word.
-func (c *Call) settle() {
-	if c.provisional {
-		c.confirm()
+func (rec *recording) settle() {
+	if rec.provisional {
+		rec.confirm()
 	}
 }
 
 // change carries out another decision in mid-call: a transfer. An open gate
 // stays open under full alone: the mark of one employee is not that of another.
-func (c *Call) change(at time.Time, was policy.Mode) {
-	c.note("parties changed: %s → %s (%s)", was, c.decision.Mode, c.decision.Why)
-	if c.decision.Mode != policy.Full {
-		c.track.SetMode(at.UnixNano(), media.ModeOff, "transfer")
+func (rec *recording) change(at time.Time, was policy.Mode) {
+	rec.note("parties changed: %s → %s (%s)", was, rec.decision.Mode, rec.decision.Why)
+	if rec.decision.Mode != policy.Full {
+		rec.track.SetMode(at.UnixNano(), media.ModeOff, "transfer")
 	}
-	if c.decision.Mode != policy.Off && c.tape.Load() == nil {
-		c.openTape(false)
+	if rec.decision.Mode != policy.Off && rec.tape.Load() == nil {
+		rec.openTape(false)
 	}
-	c.describe(at)
-	if c.decision.Mode != policy.Off {
-		c.track.SetMode(at.UnixNano(), mode(c.decision.Mode), "transfer")
+	rec.describe(at)
+	if rec.decision.Mode != policy.Off {
+		rec.track.SetMode(at.UnixNano(), mode(rec.decision.Mode), "transfer")
 	}
-	c.logDecision(at)
+	rec.logDecision(at)
 }
 
 // openTape makes the tape and writes what every tape begins with.
-func (c *Call) openTape(provisional bool) {
-	c.mu.Lock()
-	dies := c.settings.dies(&store.Row{Extension: c.row.Extension, End: c.start})
-	c.mu.Unlock()
-	t, err := c.r.Store.NewTape(c.id, dies, provisional)
+func (rec *recording) openTape(provisional bool) {
+	rec.mu.Lock()
+	dies := rec.rs.settings.dies(&store.Row{Extension: rec.row.Extension, End: rec.start})
+	rec.mu.Unlock()
+	t, err := rec.rs.r.Store.NewTape(rec.id, dies, provisional)
 	if err != nil {
-		c.note("no tape could be opened: %v", err)
-		c.r.Log.Error("no tape: the call is not recorded", "call", c.id, "side", "srs", "reason", err)
+		rec.note("no tape could be opened: %v", err)
+		rec.rs.r.Log.Error("no tape: the call is not recorded", "call", rec.id, "side", "srs", "reason", err)
 		return
 	}
-	c.tape.Store(t)
+	rec.tape.Store(t)
 	if b, err := json.Marshal(media.Start{Version: 1}); err == nil {
-		c.track.Append(media.KindStart, c.start.UnixNano(), 0, b)
+		rec.track.Append(media.KindStart, rec.start.UnixNano(), 0, b)
 	}
-	for _, d := range c.documents {
-		c.track.Append(kindMetadata, d.at.UnixNano(), 0, d.data)
+	for _, d := range rec.documents {
+		rec.track.Append(kindMetadata, d.at.UnixNano(), 0, d.data)
 	}
 }
 
-func (c *Call) logDecision(at time.Time) {
-	c.mu.Lock()
-	n := len(c.row.Decisions)
-	d := c.row.Decisions[n-1]
-	c.mu.Unlock()
+func (rec *recording) logDecision(at time.Time) {
+	rec.mu.Lock()
+	n := len(rec.row.Decisions)
+	d := rec.row.Decisions[n-1]
+	rec.mu.Unlock()
 	if b, err := json.Marshal(d); err == nil {
-		c.track.Append(kindDecision, at.UnixNano(), 0, b)
+		rec.track.Append(kindDecision, at.UnixNano(), 0, b)
 	}
 }
 

@@ -22,63 +22,63 @@ const holdingsMost = 1000
 
 // hold enters who sends the line from at on. Someone described anew, in the
 // same stay or under the same address, goes on.
-func (l *line) hold(senders []rsmeta.Party, at float64) {
-	still := make([]bool, len(l.holdings), len(l.holdings)+len(senders))
+func (x *recordedLine) hold(senders []rsmeta.Party, at float64) {
+	still := make([]bool, len(x.holdings), len(x.holdings)+len(senders))
 	for _, p := range senders {
-		i := slices.IndexFunc(l.holdings, func(h holding) bool {
+		i := slices.IndexFunc(x.holdings, func(h holding) bool {
 			return !h.over && (h.id == p.ID && h.joined.Equal(p.Joined) || h.Participant == p.AOR)
 		})
 		if i < 0 {
-			if len(l.holdings) == holdingsMost {
+			if len(x.holdings) == holdingsMost {
 				continue
 			}
-			i = len(l.holdings)
-			l.holdings = append(l.holdings, holding{Holder: store.Holder{From: at}})
+			i = len(x.holdings)
+			x.holdings = append(x.holdings, holding{Holder: store.Holder{From: at}})
 			still = append(still, true)
 		}
-		h := &l.holdings[i]
+		h := &x.holdings[i]
 		h.Participant, h.id, h.joined, still[i] = p.AOR, p.ID, p.Joined, true
 	}
-	l.letGo(at, func(i int) bool { return !still[i] })
+	x.letGo(at, func(i int) bool { return !still[i] })
 }
 
 // letGo ends the stretches that are to end at at. One without length never was.
-func (l *line) letGo(at float64, ends func(i int) bool) {
-	for i := range l.holdings {
-		if h := &l.holdings[i]; !h.over && ends(i) {
+func (x *recordedLine) letGo(at float64, ends func(i int) bool) {
+	for i := range x.holdings {
+		if h := &x.holdings[i]; !h.over && ends(i) {
 			h.over, h.To = true, at
 		}
 	}
-	l.holdings = slices.DeleteFunc(l.holdings, func(h holding) bool { return h.over && h.To <= h.From })
+	x.holdings = slices.DeleteFunc(x.holdings, func(h holding) bool { return h.over && h.To <= h.From })
 }
 
 // heldBy is what the row says of who sends the line.
-func (l *line) heldBy() []store.Holder {
+func (x *recordedLine) heldBy() []store.Holder {
 	var list []store.Holder
-	for _, h := range l.holdings {
+	for _, h := range x.holdings {
 		list = append(list, h.Holder)
 	}
 	return list
 }
 
 // sending returns the participants who send line l now: on hold nobody does.
-func (c *Call) sending(l *line) []rsmeta.Party {
-	ids := c.senders(l)
+func (rec *recording) sending(l *line) []rsmeta.Party {
+	c, ids := rec.rs, rec.senders(l)
 	if c.understood || len(c.view.Owners(l.index)) > 0 {
 		ids = c.view.Senders(l.index)
 	}
-	return slices.DeleteFunc(c.present(), func(p rsmeta.Party) bool { return !slices.Contains(ids, p.ID) })
+	return slices.DeleteFunc(rec.present(), func(p rsmeta.Party) bool { return !slices.Contains(ids, p.ID) })
 }
 
 // letGo ends all stretches: the recording ends at at.
-func (c *Call) letGo(at time.Time) {
-	end := seconds(at.Sub(c.start))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i := range c.lines {
-		c.lines[i].letGo(end, func(int) bool { return true })
-		if i < len(c.row.Streams) {
-			c.row.Streams[i].HeldBy = c.lines[i].heldBy()
+func (rec *recording) letGo(at time.Time) {
+	end := rec.clock(at)
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	for as := range rec.lines {
+		rec.lines[as].letGo(end, func(int) bool { return true })
+		if as < len(rec.row.Streams) {
+			rec.row.Streams[as].HeldBy = rec.lines[as].heldBy()
 		}
 	}
 }

@@ -108,10 +108,10 @@ func TestWhoSendsALineOfAnInterruptedCall(t *testing.T) {
 	st.give(st.session(10*time.Second, "cs-1", "", otherAOR, false))
 	st.talk(10*time.Second, 13*time.Second, 0x11)
 	row := st.call.Row()
-	if err := st.call.flush(); err != nil {
+	if err := st.call.recordings[0].flush(); err != nil {
 		t.Fatal(err)
 	}
-	if err := st.call.tape.Load().Close(); err != nil {
+	if err := st.call.recordings[0].tape.Load().Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := st.rec.Seal(context.Background(), &row); err != nil {

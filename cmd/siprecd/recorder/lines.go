@@ -2,15 +2,12 @@ package recorder
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
 
 	"siprecd/media"
-	"siprecd/policy"
 	"siprecd/sip"
-	"siprecd/store"
 )
 
 // line is one m= line of the RS as last negotiated.
@@ -20,9 +17,8 @@ type line struct {
 	codecs  []sip.Codec // accepted ones; none: refused
 	port    uint16
 	secured secured
-	spec    media.LineSpec
 
-	holdings []holding // who sent it when, in this recording
+	orphaned bool // its recording ended while others went on: nobody's, until a CS claims it
 }
 
 // recordable tells what a line may be accepted with: what the renderer can turn
@@ -162,9 +158,6 @@ func (c *Call) take(l *line, offered sip.Line) error {
 			return err
 		}
 		l.port = port
-		if c.undecided && !c.deadline.IsZero() {
-			c.ports.Hold(true)
-		}
 	}
 	return nil
 }
@@ -194,16 +187,6 @@ func (c *Call) propose() (code int, reason string) {
 		l.port = port
 	}
 	return 0, ""
-}
-
-// wants reports whether line l is to be received as things stand. Between two
-// calls it is, so that the next one finds it ready; the gate keeps nothing.
-func (c *Call) wants(l *line) bool {
-	off := !c.undecided && !c.of.between && c.of.idle.IsZero() && c.decision.Mode == policy.Off
-	if len(l.codecs) == 0 || off {
-		return false
-	}
-	return l.offered.Direction == sip.SendOnly || l.offered.Direction == sip.SendRecv
 }
 
 // answer is the answer to the lines as they stand.
@@ -253,78 +236,6 @@ func (c *Call) labels() []string {
 		labels[i] = l.offered.Label
 	}
 	return labels
-}
-
-// describe tells the path and the row what every line is now.
-func (c *Call) describe(at time.Time) {
-	ours := c.ourIDs()
-	streams := make([]store.Stream, len(c.lines))
-	for i := range c.lines {
-		l := &c.lines[i]
-		senders := c.senders(l)
-		spec := media.LineSpec{
-			Label:     l.offered.Label,
-			Receiving: c.wants(l),
-			Held:      l.offered.Addr.Addr().IsUnspecified() || c.understood && len(senders) == 0,
-			Source:    l.offered.Addr,
-			Latch:     c.source.Latch,
-			Formats:   formats(l.carried()),
-			Local:     netip.AddrPortFrom(c.ports.Addr, l.port),
-			Remote:    l.offered.Addr,
-			Secure:    l.secured.on,
-			Keys:      l.secured.theirs,
-			DTLS:      l.secured.peers != nil,
-			Own:       l.secured.own(),
-			RTCP:      l.offered.RTCP,
-			Mux:       l.offered.Mux,
-			NoReports: l.offered.NoReports,
-		}
-		foreign := false
-		for _, id := range senders {
-			if slices.Contains(ours, id) {
-				spec.Ours = true
-			} else {
-				foreign = true
-			}
-		}
-		spec.Mixed = spec.Ours && foreign
-		l.spec = spec
-		if c.of.between {
-			c.path.Negotiate(i, at.UnixNano(), spec)
-		} else {
-			c.track.SetLine(i, at.UnixNano(), spec)
-		}
-		if spec.DTLS && spec.Receiving {
-			c.shake(l)
-		}
-		l.hold(c.sending(l), seconds(at.Sub(c.start)))
-		streams[i] = store.Stream{
-			Label: l.offered.Label, Participant: c.aors(senders), HeldBy: l.heldBy(),
-			Codec: codecName(l.codecs), SRTP: l.secured.suite, Gaps: []store.Gap{},
-		}
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.row.Streams = streams
-}
-
-// carried is what may come on the line: all that was offered, for an SRC may
-// change to a codec that was not accepted, and what it sent is kept.
-func (l *line) carried() []sip.Codec {
-	if len(l.codecs) == 0 || len(l.offered.Codecs) == 0 {
-		return l.codecs
-	}
-	return l.offered.Codecs
-}
-
-// ourLines are the lines on which our side speaks.
-func (c *Call) ourLines() (ours []int) {
-	for i := range c.lines {
-		if c.lines[i].spec.Ours {
-			ours = append(ours, i)
-		}
-	}
-	return ours
 }
 
 func format(k sip.Codec) media.Format {

@@ -16,7 +16,7 @@ const failOver = 5 * time.Minute
 
 // Link says of each row which other recordings there are of its call: those with
 // a CS in common, or with the same leg of a phone that forks its two sides by
-// themselves. It is found anew whenever rows are read and stored nowhere, for
+// themselves; and which calls the same RS carried at the same time. It is found anew whenever rows are read and stored nowhere, for
 // the other one may come later, or die sooner.
 func Link(ctx context.Context, catalog store.Catalog, rows []store.Row) error {
 	for i := range rows {
@@ -27,17 +27,36 @@ func Link(ctx context.Context, catalog store.Catalog, rows []store.Row) error {
 				if err != nil {
 					return err
 				}
-				relate(row, other)
+				relate(row, other, cs)
 			}
 		}
 	}
 	return nil
 }
 
+// sameRS begins an id that the recordings of one RS have in common, when it
+// carried several calls at once.
+const sameRS = "rs "
+
+// overlap reports whether two recordings were being made at the same time.
+func overlap(a, b *store.Row) bool {
+	before := func(a, b *store.Row) bool { return !a.End.IsZero() && !a.End.After(b.Start) }
+	return !before(a, b) && !before(b, a)
+}
+
 // relate adds the relation of a row to another of the same CS, if there is one.
-func relate(row, other *store.Row) {
+func relate(row, other *store.Row, cs string) {
 	linked := slices.ContainsFunc(row.Linked, func(l store.Link) bool { return l.ID == other.ID })
-	if other.ID == row.ID || linked || !sameParties(row, other) {
+	if other.ID == row.ID || linked {
+		return
+	}
+	if strings.HasPrefix(cs, sameRS) {
+		if other.CallID == row.CallID && overlap(row, other) {
+			row.Linked = append(row.Linked, store.Link{ID: other.ID, Why: store.LinkBeside})
+		}
+		return
+	}
+	if !sameParties(row, other) {
 		return
 	}
 	first, second := row, other

@@ -126,7 +126,7 @@ func TestLegOfThePhoneIsASession(t *testing.T) {
 	info := sip.Info{CallID: "near", Source: "pbx", Arrived: callStart, Correlation: map[string]string{"x-refci": "27001", "x-nearendclusterid": "C1"}}
 	c := st.rec.Begin(info, st.ports)
 	st.call = c
-	c.participants()
+	c.recordings[0].participants()
 	if row := c.Row(); !slices.Equal(row.Sessions, []string{"x-refci 27001 C1"}) {
 		t.Errorf("sessions %q", row.Sessions)
 	}

@@ -208,9 +208,7 @@ func (d *duet) respond(s side, o *sip.Offer, reply Reply) {
 
 // carryOut does what a step asks for.
 func (d *duet) carryOut(reply Reply) {
-	for _, row := range reply.Ended {
-		d.r.hand(d.log, row)
-	}
+	d.r.turned(d.log, d.call, reply)
 	for s, h := range d.halves {
 		if h != nil && h.answered && d.ends.tell(side(s), reply.Answer) {
 			h.asker.ask(Reply{Redirect: true, Answer: d.ends.answer(side(s), reply.Answer)})

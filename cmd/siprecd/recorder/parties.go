@@ -14,28 +14,27 @@ import (
 
 // present returns the parties that are in the call now, in the order of the
 // lines they send.
-func (c *Call) present() []rsmeta.Party {
-	all := c.view.Parties()
+func (rec *recording) present() []rsmeta.Party {
 	seen := make(map[string]bool)
-	here := slices.DeleteFunc(all, func(p rsmeta.Party) bool {
+	here := slices.DeleteFunc(rec.parties(), func(p rsmeta.Party) bool {
 		// One who is in two CSs is one person.
 		gone := !p.Left.IsZero() || seen[p.ID]
 		seen[p.ID] = seen[p.ID] || !gone
 		return gone
 	})
-	if len(here) == 0 && !c.understood {
-		return c.fromHeaders()
+	if len(here) == 0 && !rec.rs.understood {
+		return rec.fromHeaders()
 	}
 	return here
 }
 
 // fromHeaders is who the SIP headers of the RS speak of; some SRCs put the
 // recorded user there and nowhere else.
-func (c *Call) fromHeaders() []rsmeta.Party {
+func (rec *recording) fromHeaders() []rsmeta.Party {
 	var ps []rsmeta.Party
-	for _, a := range slices.Concat(c.info.PAI, []sip.Address{c.info.From, c.info.To}) {
-		n := policy.Normalize(a.URI, c.settings.CountryCode)
-		if n == "" || !c.settings.Rules.Ours(n) ||
+	for _, a := range slices.Concat(rec.rs.info.PAI, []sip.Address{rec.rs.info.From, rec.rs.info.To}) {
+		n := policy.Normalize(a.URI, rec.rs.settings.CountryCode)
+		if n == "" || !rec.rs.settings.Rules.Ours(n) ||
 			slices.ContainsFunc(ps, func(p rsmeta.Party) bool { return p.AOR == a.URI }) {
 			continue
 		}
@@ -45,30 +44,30 @@ func (c *Call) fromHeaders() []rsmeta.Party {
 }
 
 // presence is what a change of parties is recognised by.
-func (c *Call) presence() []string {
+func (rec *recording) presence() []string {
 	var ids []string
-	for _, p := range c.present() {
-		ids = append(ids, p.ID+"\x00"+p.AOR+"\x00"+strings.Join(p.Sends, "\x01"))
+	for _, p := range rec.present() {
+		ids = append(ids, p.ID+"\x00"+p.AOR+"\x00"+strings.Join(rec.labelled(p.Sends), "\x01"))
 	}
 	return ids
 }
 
 // facts is what the policy is asked with.
-func (c *Call) facts() policy.Facts {
-	f := policy.Facts{Previous: c.decision.Extension}
-	for i, p := range c.present() {
+func (rec *recording) facts() policy.Facts {
+	f := policy.Facts{Previous: rec.decision.Extension}
+	for i, p := range rec.present() {
 		party := policy.Party{AOR: p.AOR, Name: p.Name, Caller: i == 0, Callee: i > 0}
-		if c.source.Profile == LegPerDialog {
+		if rec.rs.source.Profile == LegPerDialog {
 			party.Caller, party.Callee = false, false // the near end may have been called
 		}
-		if len(p.Sends) > 0 {
-			party.Label = p.Sends[0]
+		if labels := rec.labelled(p.Sends); len(labels) > 0 {
+			party.Label = labels[0]
 		}
 		f.Parties = append(f.Parties, party)
 	}
-	if c.namesNobodyOfOurs(f) {
-		for _, p := range c.fromHeaders() {
-			c.note("metadata names nobody of ours: the SIP headers do")
+	if rec.namesNobodyOfOurs(f) {
+		for _, p := range rec.fromHeaders() {
+			rec.note("metadata names nobody of ours: the SIP headers do")
 			f.Parties = append(f.Parties, policy.Party{AOR: p.AOR, Name: p.Name})
 		}
 	}
@@ -78,19 +77,19 @@ func (c *Call) facts() policy.Facts {
 // namesNobodyOfOurs reports whether metadata names parties, and knew none of
 // ours from the beginning: some SRCs write internal names there, and the
 // recorded user into From alone.
-func (c *Call) namesNobodyOfOurs(f policy.Facts) bool {
+func (rec *recording) namesNobodyOfOurs(f policy.Facts) bool {
 	ever := func(p rsmeta.Party) bool {
-		return slices.ContainsFunc(p.AORs, c.settings.Rules.Ours)
+		return slices.ContainsFunc(p.AORs, rec.rs.settings.Rules.Ours)
 	}
-	return c.understood && len(f.Parties) > 0 && !slices.ContainsFunc(c.view.Parties(), ever) &&
-		c.settings.Rules.Decide(f).Known
+	return rec.rs.understood && len(f.Parties) > 0 && !slices.ContainsFunc(rec.parties(), ever) &&
+		rec.rs.settings.Rules.Decide(f).Known
 }
 
 // ourIDs returns the participant ids of those of us who are present.
-func (c *Call) ourIDs() []string {
-	here := c.present()
+func (rec *recording) ourIDs() []string {
+	here := rec.present()
 	var ids []string
-	for _, i := range c.decision.Ours {
+	for _, i := range rec.decision.Ours {
 		if i < len(here) {
 			ids = append(ids, here[i].ID)
 		}
@@ -100,12 +99,12 @@ func (c *Call) ourIDs() []string {
 
 // senders returns the participants whose line l is, on hold too. Parties that
 // only the SIP headers name are taken by order, as the last resort.
-func (c *Call) senders(l *line) []string {
-	if ids := c.view.Owners(l.index); len(ids) > 0 || c.understood {
+func (rec *recording) senders(l *line) []string {
+	if ids := rec.rs.view.Owners(l.index); len(ids) > 0 || rec.rs.understood {
 		return ids
 	}
-	here := c.present()
-	if len(c.lines) == 1 {
+	here := rec.present()
+	if len(rec.rs.lines) == 1 {
 		ids := make([]string, len(here))
 		for i, p := range here {
 			ids[i] = p.ID
@@ -115,13 +114,13 @@ func (c *Call) senders(l *line) []string {
 	if l.index >= len(here) {
 		return nil
 	}
-	c.note("no metadata ties a party to a line: taken by order")
+	rec.note("no metadata ties a party to a line: taken by order")
 	return []string{here[l.index].ID}
 }
 
-func (c *Call) aors(ids []string) string {
+func (rec *recording) aors(ids []string) string {
 	var aors []string
-	for _, p := range c.present() {
+	for _, p := range rec.present() {
 		if slices.Contains(ids, p.ID) {
 			aors = append(aors, p.AOR)
 		}
@@ -131,11 +130,11 @@ func (c *Call) aors(ids []string) string {
 
 // participants writes the parties seen so far into the row. Stays of one
 // participant that overlap, in two CSs, are one.
-func (c *Call) participants() {
+func (rec *recording) participants() {
 	ps := []store.Participant{}
 	latest := make(map[string]int) // of ps, by participant id
-	for _, p := range c.view.Parties() {
-		if !p.Left.IsZero() && !p.Left.After(c.start) {
+	for _, p := range rec.parties() {
+		if !p.Left.IsZero() && !p.Left.After(rec.start) {
 			continue // of a call before this one
 		}
 		if i, ok := latest[p.ID]; ok && (ps[i].Left.IsZero() || ps[i].Left.After(p.Joined)) {
@@ -146,20 +145,23 @@ func (c *Call) participants() {
 		}
 		latest[p.ID] = len(ps)
 		ps = append(ps, store.Participant{
-			AOR: p.AOR, Name: p.Name, Number: policy.Normalize(p.AOR, c.settings.CountryCode),
+			AOR: p.AOR, Name: p.Name, Number: policy.Normalize(p.AOR, rec.rs.settings.CountryCode),
 			Joined: p.Joined.UTC(), Left: utc(p.Left),
 		})
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.row.Participants, c.row.Sessions = ps, c.sessions()
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	rec.row.Participants, rec.row.Sessions = ps, rec.sessions()
 }
 
 // sessions are the ids under which the call may be found on other recordings.
-func (c *Call) sessions() []string {
-	ids := slices.Clone(c.of.sessions)
-	if id := leg(c.info.Correlation); id != "" {
+func (rec *recording) sessions() []string {
+	ids := slices.Clone(rec.of.sessions)
+	if id := leg(rec.rs.info.Correlation); id != "" {
 		ids = append(ids, id)
+	}
+	if rec.of.beside {
+		ids = append(ids, sameRS+rec.rs.info.CallID)
 	}
 	return ids
 }
@@ -170,38 +172,42 @@ const (
 	extensionMost  = 1024 // bytes of all values under one path
 )
 
-// extensions keeps a document's extension data as searchable fields. Values
+// extensions keeps the documents' extension data as searchable fields. Values
 // under one path stand side by side.
-func (c *Call) extensions(doc *rsmeta.Document) {
-	if len(doc.Extensions) == 0 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (rec *recording) extensions(documents []*rsmeta.Document) {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
 	// The map is shared with sip.Info and with rows given away; a copy is ours.
-	vendor := maps.Clone(c.row.Vendor)
+	vendor := maps.Clone(rec.row.Vendor)
 	if vendor == nil {
 		vendor = make(map[string]string)
 	}
-	for _, e := range doc.Extensions {
-		have, found := vendor[e.Path]
-		switch {
-		case !found && len(vendor) < extensionsMost:
-			vendor[e.Path] = e.Value
-		case found && len(have)+len(e.Value) < extensionMost && !slices.Contains(strings.Split(have, ", "), e.Value):
-			vendor[e.Path] = have + ", " + e.Value
+	for _, doc := range documents {
+		for _, e := range doc.Extensions {
+			if rec.foreign(e.Of) {
+				continue
+			}
+			have, found := vendor[e.Path]
+			switch {
+			case !found && len(vendor) < extensionsMost:
+				vendor[e.Path] = e.Value
+			case found && len(have)+len(e.Value) < extensionMost && !slices.Contains(strings.Split(have, ", "), e.Value):
+				vendor[e.Path] = have + ", " + e.Value
+			}
 		}
 	}
-	c.row.Vendor = vendor
+	if len(vendor) > 0 {
+		rec.row.Vendor = vendor
+	}
 }
 
 // closeViews gives everyone who is still there an end.
-func (c *Call) closeViews(at time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i := range c.row.Participants {
-		if c.row.Participants[i].Left.IsZero() {
-			c.row.Participants[i].Left = at.UTC()
+func (rec *recording) closeViews(at time.Time) {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	for i := range rec.row.Participants {
+		if rec.row.Participants[i].Left.IsZero() {
+			rec.row.Participants[i].Left = at.UTC()
 		}
 	}
 }

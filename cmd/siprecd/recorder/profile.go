@@ -50,12 +50,18 @@ func (c *Call) unnamedLines(o *sip.Offer) {
 	}
 }
 
-// correlate adds to the row by what another dialog of the call can be found; what
-// it has other values for stands beside, under its prefix.
+// correlate adds to the recordings by what another dialog of the call can be found.
 func (c *Call) correlate(prefix string, info *sip.Info) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	vendor := maps.Clone(c.row.Vendor)
+	for _, rec := range c.recordings {
+		rec.correlate(prefix, info)
+	}
+}
+
+// correlate puts what the row has other values for beside them, under the prefix.
+func (rec *recording) correlate(prefix string, info *sip.Info) {
+	rec.mu.Lock()
+	defer rec.mu.Unlock()
+	vendor := maps.Clone(rec.row.Vendor)
 	if vendor == nil {
 		vendor = make(map[string]string)
 	}
@@ -68,5 +74,5 @@ func (c *Call) correlate(prefix string, info *sip.Info) {
 		}
 	}
 	vendor[prefix+"Call-ID"] = info.CallID
-	c.row.Vendor = vendor
+	rec.row.Vendor = vendor
 }

@@ -79,7 +79,7 @@ type Recorder struct {
 	identity *media.Identity // of the passive side of DTLS
 
 	mu    sync.Mutex // guards the next fields
-	live  map[string]*Call
+	live  map[string]*recording
 	pairs map[string]*pair // by the leg of a forked call; the newest of each
 }
 
@@ -92,7 +92,7 @@ type job struct {
 // Start recovers what a crash left behind and starts the rendering workers.
 // Left-over tapes are queued, not awaited.
 func (r *Recorder) Start(ctx context.Context) error {
-	r.live, r.pairs = make(map[string]*Call), make(map[string]*pair)
+	r.live, r.pairs = make(map[string]*recording), make(map[string]*pair)
 	r.queue, r.retry = make(chan job, 1<<14), make(chan struct{}, 1)
 	if r.Log == nil {
 		r.Log = slog.New(slog.DiscardHandler)
@@ -145,34 +145,34 @@ func (r *Recorder) render() {
 // first.
 func (r *Recorder) Live() []store.Row {
 	r.mu.Lock()
-	calls := make([]*Call, 0, len(r.live))
-	for _, c := range r.live {
-		calls = append(calls, c)
+	live := make([]*recording, 0, len(r.live))
+	for _, rec := range r.live {
+		live = append(live, rec)
 	}
 	r.mu.Unlock()
-	rows := make([]store.Row, 0, len(calls))
-	for _, c := range calls {
-		rows = append(rows, c.Row())
+	rows := make([]store.Row, 0, len(live))
+	for _, rec := range live {
+		rows = append(rows, rec.Row())
 	}
 	sortByStart(rows)
 	return rows
 }
 
-// LiveCount returns the number of calls being recorded.
+// LiveCount returns the number of recordings being made.
 func (r *Recorder) LiveCount() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.live)
 }
 
-func (r *Recorder) enter(c *Call) {
+func (r *Recorder) enter(rec *recording) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.live[c.id] = c
+	r.live[rec.id] = rec
 }
 
-func (r *Recorder) leave(c *Call) {
+func (r *Recorder) leave(rec *recording) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.live, c.id)
+	delete(r.live, rec.id)
 }

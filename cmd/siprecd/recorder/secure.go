@@ -170,8 +170,12 @@ func (c *Call) awaitsKeys() bool {
 	return slices.ContainsFunc(c.lines, func(l line) bool { return l.secured.on && l.secured.suite == "" })
 }
 
-// shake lets the line's keys be made. A capture holds none.
+// shake lets the keys of a line be made whose keys come by DTLS. A capture holds
+// none.
 func (c *Call) shake(l *line) {
+	if l.secured.peers == nil || !c.wants(l) {
+		return
+	}
 	if c.ports.Secure == nil {
 		c.note("line %d: its keys were made by DTLS and are not in the capture: nothing of it can be decrypted", l.index)
 		return

@@ -305,7 +305,7 @@ func TestJ12_KeysAreNowhere(t *testing.T) {
 	reply := st.reinvite(0, lineWith(0, "RTP/SAVP", odd.Crypto, a.Crypto), lineWith(1, "RTP/SAVP", wrong.Crypto))
 	st.speak(0, 0, time.Second, 0x31, a.seal)
 	st.speak(1, 0, time.Second, 0x41, asSent)
-	live, err := json.Marshal([]any{st.call.Row(), reply, st.call.lines[0].spec})
+	live, err := json.Marshal([]any{st.call.Row(), reply, st.call.recordings[0].lines[0].spec})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,12 +57,7 @@ func (r *Recorder) ServeSession(ctx context.Context, s *sip.Session) error {
 		case <-timer.C:
 			reply = c.Tick(time.Now())
 		}
-		for _, row := range reply.Ended {
-			r.hand(log, row)
-		}
-		if reply.Begun {
-			r.enrol(c)
-		}
+		r.turned(log, c, reply)
 		src.ask(reply)
 	}
 }
@@ -103,18 +98,27 @@ func (r *Recorder) answered(log *slog.Logger, c *Call, reply Reply) {
 		log.Info("session refused", "status", reply.Reject, "side", "src", "reason", reply.Reason)
 		return
 	}
-	if c.of.between {
+	row := c.Row()
+	if row.ID == "" {
 		log.Info("session answered, it carries no call yet")
 		return
 	}
-	row := c.Row()
 	log.Info("session answered", "lines", len(row.Streams), "policy", row.Policy, "decided_by", row.DecidedBy)
-	r.enrol(c)
+	r.enrol(c, row)
+}
+
+// turned takes note of the recordings that a step ended and began.
+func (r *Recorder) turned(log *slog.Logger, c *Call, reply Reply) {
+	for _, row := range reply.Ended {
+		r.hand(log, row)
+	}
+	for _, row := range reply.Begun {
+		r.enrol(c, row)
+	}
 }
 
 // enrol has the catalogue know of a recording that has begun.
-func (r *Recorder) enrol(c *Call) {
-	row := c.Row()
+func (r *Recorder) enrol(c *Call, row store.Row) {
 	if err := r.Store.Catalog.Put(context.Background(), &row); err != nil {
 		c.note("catalogue: %v", err)
 	}
@@ -128,15 +132,16 @@ func (r *Recorder) finish(log *slog.Logger, c *Call, end error) {
 	} else if end != nil {
 		reason = end.Error()
 	}
-	row := c.End(time.Now(), side, reason)
-	for _, why := range c.deafLines() {
-		log.Warn("a stream could not be decrypted", "side", "src", "reason", why)
+	rows := c.End(time.Now(), side, reason)
+	for _, c := range c.complaints {
+		log.Warn(c.message, "side", c.side, "reason", c.reason)
 	}
-	for _, why := range dropped(c.track.Counts()) {
-		log.Warn("packets were lost here", "side", "srs", "reason", why)
+	length := 0.0
+	for _, row := range rows {
+		length = max(length, row.Duration)
 	}
-	log.Info("session ended", "side", side, "reason", reason, "seconds", row.Duration)
-	if row.ID != "" {
+	log.Info("session ended", "side", side, "reason", reason, "seconds", length)
+	for _, row := range rows {
 		r.hand(log, row)
 	}
 }

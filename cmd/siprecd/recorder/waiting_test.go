@@ -68,7 +68,7 @@ func (st *stage) g729(change func(*Settings)) *store.Row {
 	}
 	o.Media = &sip.Description{Lines: lines}
 	if reply := st.call.Offer(o); reply.Reject != 0 {
-		row := st.call.End(callStart, "srs", reply.Reason)
+		row := st.call.End(callStart, "srs", reply.Reason)[0]
 		return &row
 	}
 	st.release()

@@ -293,19 +293,18 @@ func (p *Player) end(ctx context.Context, t *take, at time.Time, side, reason st
 	if t.call == nil {
 		return nil
 	}
-	row := t.call.End(at, side, reason)
-	if row.ID == "" {
-		return nil
-	}
-	if t.refused != "" {
-		row.Notes = append(row.Notes, t.refused)
-	}
-	for line, place := range t.places {
-		if t.open[line] && (line >= len(t.packets) || t.packets[line] == 0) {
-			row.Notes = append(row.Notes, silent(line, place))
+	rows := t.call.End(at, side, reason)
+	for i := range rows {
+		if t.refused != "" {
+			rows[i].Notes = append(rows[i].Notes, t.refused)
+		}
+		for line, place := range t.places {
+			if t.open[line] && (line >= len(t.packets) || t.packets[line] == 0) {
+				rows[i].Notes = append(rows[i].Notes, silent(line, place))
+			}
 		}
 	}
-	return p.seal(ctx, row)
+	return p.seal(ctx, rows...)
 }
 
 func (p *Player) seal(ctx context.Context, ended ...store.Row) error {
