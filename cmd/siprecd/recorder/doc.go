@@ -4,8 +4,8 @@
 //
 // Its types: Recorder, one a process; Call, the recordings of one RS as a
 // machine whose inputs are events with their times and which has no goroutine
-// and no clock: one recording as a rule, one after the other on a persistent
-// RS; Ports, where a Call's lines get their sockets. ServeSession drives a Call
+// and no clock: one as a rule, one after the other on a persistent RS, and of
+// several CSs at once each its own, which share the RS's lines and sockets; Ports, where a Call's lines get their sockets. ServeSession drives a Call
 // live, package replay drives one from a capture; both take the same steps.
 //
 // Recorder.Start starts the rendering workers and Close waits for them. Each
