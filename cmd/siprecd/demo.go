@@ -54,12 +54,11 @@ type demoCall struct {
 	key       time.Duration // when *1 is pressed; 0: never
 	length    time.Duration
 	kept      bool
-	from      float64 // s, the earliest sound that may be in the file
 }
 
 var demoCalls = []demoCall{
 	{extension: "2001", length: 4 * time.Second, kept: true},
-	{extension: "2002", length: 5 * time.Second, key: 2 * time.Second, kept: true, from: 2},
+	{extension: "2002", length: 5 * time.Second, key: 2 * time.Second, kept: true},
 	{extension: "2003", length: 3 * time.Second},
 }
 
@@ -135,17 +134,17 @@ func prepareDemo(dir string) error {
 // and why. It returns how many came out wrong.
 func (c *DemoCmd) show(w io.Writer, d *daemon) (wrong int, err error) {
 	fmt.Fprintf(w, "siprecd %s, demo: three calls over SIP and RTP on loopback\n", version())
-	ids, err := placeDemo(w, d)
+	placed, err := placeDemo(w, d)
 	if err != nil {
 		return 0, err
 	}
 	for i, dc := range demoCalls {
-		row, err := awaitSealed(d, ids[i])
+		row, err := awaitSealed(d, placed[i].CallID)
 		if err != nil {
 			return 0, err
 		}
 		fmt.Fprintf(w, "\n%s  %s, decided by %s\n", dc.extension, row.Policy, row.DecidedBy)
-		if err := dc.judge(w, d, row); err != nil {
+		if err := dc.judge(w, d, row, dc.begins(placed[i])); err != nil {
 			wrong++
 			fmt.Fprintf(w, "      WRONG: %v\n", err)
 			for _, n := range row.Notes {
@@ -156,11 +155,20 @@ func (c *DemoCmd) show(w io.Writer, d *daemon) (wrong int, err error) {
 	return wrong, nil
 }
 
-// placeDemo places the three calls together and returns their Call-IDs.
-func placeDemo(w io.Writer, d *daemon) ([]string, error) {
+// begins is the earliest sound that may be in the file, in seconds of the call:
+// a key's time counts from the first packet, the call's from its INVITE.
+func (dc demoCall) begins(r place.Result) float64 {
+	if dc.key == 0 || len(r.Lines) == 0 {
+		return 0
+	}
+	return (r.Lines[0].FirstAt.Sub(r.Start) + dc.key).Seconds()
+}
+
+// placeDemo places the three calls together and returns how each went.
+func placeDemo(w io.Writer, d *daemon) ([]place.Result, error) {
 	type outcome struct {
 		i      int
-		callID string
+		result place.Result
 		err    error
 	}
 	outcomes := make(chan outcome)
@@ -174,20 +182,20 @@ func placeDemo(w io.Writer, d *daemon) ([]string, error) {
 		}
 		go func() {
 			r, err := call.Run(context.Background())
-			outcomes <- outcome{i, r.CallID, err}
+			outcomes <- outcome{i, r, err}
 		}()
 	}
-	ids := make([]string, len(demoCalls))
+	placed := make([]place.Result, len(demoCalls))
 	var errs []error
 	for range demoCalls {
 		o := <-outcomes
-		ids[o.i] = o.callID
+		placed[o.i] = o.result
 		if o.err != nil {
 			errs = append(errs, fmt.Errorf("call of %s: %w", demoCalls[o.i].extension, o.err))
 		}
 		fmt.Fprintf(w, "  call of %s is over\n", demoCalls[o.i].extension)
 	}
-	return ids, errors.Join(errs...)
+	return placed, errors.Join(errs...)
 }
 
 // awaitSealed waits until the call has come to its end in the catalogue.
@@ -213,8 +221,9 @@ func awaitSealed(d *daemon, callID string) (*store.Row, error) {
 	}
 }
 
-// judge looks at what was kept: in the row, and in the sound itself.
-func (dc demoCall) judge(w io.Writer, d *daemon, row *store.Row) error {
+// judge looks at what was kept: in the row, and in the sound itself. begins is
+// where the sound should, in seconds.
+func (dc demoCall) judge(w io.Writer, d *daemon, row *store.Row, begins float64) error {
 	if !dc.kept {
 		fmt.Fprintf(w, "      nothing was kept (%s): answered inactive, one row in the catalogue\n", row.State)
 		if row.State != store.NotRecorded || row.File != "" {
@@ -230,8 +239,8 @@ func (dc demoCall) judge(w io.Writer, d *daemon, row *store.Row) error {
 	if row.State != store.Sealed || len(row.Segments) != 1 {
 		return fmt.Errorf("state %s, %d segments", row.State, len(row.Segments))
 	}
-	if math.Abs(row.Segments[0].Start-dc.from) > 0.1 {
-		return fmt.Errorf("the segment begins at %.2f s, the key was pressed at %.2f s", row.Segments[0].Start, dc.from)
+	if math.Abs(row.Segments[0].Start-begins) > 0.1 {
+		return fmt.Errorf("the segment begins at %.2f s, the key was pressed at %.2f s", row.Segments[0].Start, begins)
 	}
 	for _, s := range row.Streams {
 		if s.Lost > 0 || s.Refused > 0 || s.Packets == 0 {
