@@ -29,6 +29,12 @@
 // receiver report goes from a line's own RTCP port to where its sender's come
 // from, encrypted where the media is, and a goodbye when the line closes.
 //
+// All lines of a call are rendered on one clock: each sender's timestamps by the
+// earliest of their arrivals (render_fit.go), which holds but for the time that
+// everything of a line was under way; senders' reports of one wall clock say that
+// (render_reports.go). Nothing of what a sender states is believed farther than
+// that.
+//
 // Codecs are rows of one table (codec.go), a file each; whoever renders or
 // accepts a line asks the table. What is not decoded here is by FFmpeg, where it
 // is found (outside*.go): a process a sender, with pipes for files, fed by a

@@ -38,6 +38,8 @@ type chain struct {
 	jitterSum float64
 	jitterMax float64
 
+	reports statements
+
 	bins []bin
 	runs []run
 	run  int // the one that the latest packet belongs to

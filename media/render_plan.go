@@ -19,7 +19,14 @@ type plan struct {
 	mixed       bool // several lines sound on one channel at once
 	keys        []Key
 	counts      []LineCounts
+	moved       []move
 	odd         oddities
+}
+
+// move is a run put earlier than it came, by sender reports.
+type move struct {
+	line int
+	by   int64 // ns
 }
 
 // linePlan is the plan of one line.
@@ -62,6 +69,7 @@ func survey(t Tape, x *FFmpeg) (*plan, error) {
 	r.onLine = func(l *tapeLine, at int64) { line(l).change(l.spec, at) }
 	r.onKey = func(k Key) { p.keys = append(p.keys, k) }
 	r.onCounts = func(c []LineCounts) { p.counts = c }
+	r.onRTCP = (*tapeLine).heard
 	open := false
 	r.onGate = func(now bool, at int64) {
 		if gates++; now == open {
@@ -105,6 +113,7 @@ func survey(t Tape, x *FFmpeg) (*plan, error) {
 		}
 		p.lines[i].rest(p.length)
 	}
+	p.agree()
 	p.lay()
 	return p, nil
 }
@@ -324,6 +333,9 @@ func (p *plan) note(f *Facts) {
 		if n := p.odd.guessed[i]; n > 0 {
 			say("payload type %d was never announced: %d packets taken for what RFC 3551 says it is", i, n)
 		}
+	}
+	for _, m := range p.moved {
+		say("line %d: its packets came %d ms late as a whole; it lies where its sender reports put it", m.line, m.by/1e6)
 	}
 	if p.odd.damaged > 0 {
 		f.Lossy = true

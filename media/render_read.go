@@ -72,6 +72,7 @@ type tapeReader struct {
 	onGate   func(open bool, at int64)
 	onKey    func(k Key)
 	onCounts func([]LineCounts)
+	onRTCP   func(l *tapeLine, compound []byte)
 	onClock  func(now int64) error // before each record
 
 	outside  *FFmpeg
@@ -140,6 +141,10 @@ func (r *tapeReader) record(rec *Record, at int64) error {
 	switch rec.Kind {
 	case KindPacket:
 		return r.rtp(rec, at)
+	case KindRTCP:
+		if int(rec.Line) < len(r.lines) && r.lines[rec.Line] != nil && r.onRTCP != nil {
+			r.onRTCP(r.lines[rec.Line], rec.Data)
+		}
 	case KindLine:
 		var spec LineSpec
 		if l := r.line(rec.Line); l != nil && json.Unmarshal(rec.Data, &spec) == nil {

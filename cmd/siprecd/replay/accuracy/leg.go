@@ -22,6 +22,8 @@ type leg struct {
 	joins   time.Duration // when it begins to send, from the INVITE
 	loud    bool          // it is never quiet enough for a sample more or less to go unheard
 	dtx     bool          // it sends comfort noise once and then nothing between words
+	detour  time.Duration // what all its packets take longer
+	reports bool          // it sends sender reports, by a wall clock that all legs share
 
 	delay    func(r *rand.Rand, at time.Duration) time.Duration
 	lose     func(r *rand.Rand) bool
@@ -91,6 +93,7 @@ func clickTime(leg, k int) time.Duration {
 type datagram struct {
 	leg     int
 	at      time.Duration // from the INVITE
+	rtcp    bool
 	payload []byte
 }
 
@@ -109,6 +112,7 @@ type speech struct {
 	click     int // the next one
 	resting   bool
 	last      time.Duration // of the latest arrival of a stalled packet
+	reported  time.Duration // when the latest report was sent
 }
 
 func newSpeech(index int, l *leg, length time.Duration) *speech {
@@ -150,8 +154,34 @@ func (s *speech) next() (*datagram, bool) {
 	return &datagram{leg: s.index, at: s.arrival(end), payload: append(head, audio...)}, true
 }
 
+const (
+	reportEvery = 5 * time.Second
+	wallGain    = 40e-6 // how much too fast the SRC's wall clock is
+	wallThen    = 3_980_000_000
+)
+
+// report returns the sender report that is due (RFC 3550 section 6.4.1), with the
+// CNAME that all legs share.
+func (s *speech) report(now time.Duration) *datagram {
+	if !s.reports || now < s.reported+reportEvery {
+		return nil
+	}
+	s.reported = now
+	wall, part := math.Modf(wallThen + now.Seconds()*(1+wallGain))
+	b := []byte{0x80, 200, 0, 6}
+	b = binary.BigEndian.AppendUint32(b, s.ssrc)
+	b = binary.BigEndian.AppendUint32(b, uint32(wall))
+	b = binary.BigEndian.AppendUint32(b, uint32(part*(1<<32)))
+	b = binary.BigEndian.AppendUint32(b, s.offset+uint32(int64(s.sampleAt(now))))
+	b = append(b, make([]byte, 8)...)
+	b = append(b, 0x81, 202, 0, 3)
+	b = binary.BigEndian.AppendUint32(b, s.ssrc)
+	b = append(b, 1, 3, 's', 'r', 'c', 0, 0, 0)
+	return &datagram{leg: s.index, at: s.arrival(now), rtcp: true, payload: b}
+}
+
 func (s *speech) arrival(sent time.Duration) time.Duration {
-	at := sent + travel
+	at := sent + travel + s.detour
 	if s.delay != nil {
 		at += s.delay(s.random, sent)
 	}

@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -174,6 +175,9 @@ func (s *scenario) film(name string, length time.Duration) error {
 		for underway.Len() > 0 && (*underway)[0].at <= now {
 			f.deliver(begin, heap.Pop(underway).(*datagram))
 		}
+		if d := talk[next].report(now); d != nil {
+			heap.Push(underway, d)
+		}
 		d, more := talk[next].next()
 		if !more {
 			talk = append(talk[:next], talk[next+1:]...)
@@ -194,5 +198,8 @@ func (s *scenario) film(name string, length time.Duration) error {
 
 func (f *film) deliver(begin time.Time, d *datagram) {
 	from, to := media(d.leg)
+	if d.rtcp {
+		from, to = netip.AddrPortFrom(from.Addr(), from.Port()+1), netip.AddrPortFrom(to.Addr(), to.Port()+1)
+	}
 	f.udp(begin.Add(d.at), from, to, d.payload)
 }

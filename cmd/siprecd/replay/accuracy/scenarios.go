@@ -78,6 +78,11 @@ func again(l *leg) {
 	}
 }
 
+// reports has a leg say how its timestamps stand to the wall clock, from afar.
+func reports(detour time.Duration) func(*leg) {
+	return func(l *leg) { l.reports, l.detour = true, detour }
+}
+
 func stalls(frozen bool) func(*leg) {
 	return func(l *leg) {
 		for at := 5 * time.Minute; at < 2*time.Hour; at += 14 * time.Minute {
@@ -111,6 +116,8 @@ func scenarios() []*scenario {
 		{name: "two laws, one leg joins 12 s late", mute: 12 * time.Second, legs: []*leg{
 			phone(200, jitter), phone(-200, jitter).with(func(l *leg) { l.payload, l.joins = 8, 12*time.Second })}},
 		{name: "the network stands for 3 s at times", legs: []*leg{phone(200, 0).with(stalls(false)), phone(-200, 20*time.Millisecond).with(stalls(false))}},
+		{name: "one way 80 ms longer, sender reports", legs: []*leg{
+			phone(200, jitter).with(reports(0)), phone(-200, jitter).with(reports(80 * time.Millisecond))}},
 		{name: "a sender stands for 3 s at times", mute: 40 * time.Second, legs: []*leg{phone(200, 20*time.Millisecond).with(stalls(true)), phone(-200, 20*time.Millisecond)}},
 	}
 }
