@@ -306,3 +306,33 @@ func TestTonesOfAConsultation(t *testing.T) {
 	row := st.scenes(5*time.Second, scenes...)
 	st.matches(row, 5*time.Second, scenes...)
 }
+
+// A call that is parked: while nobody of ours is in it, nothing of it is kept,
+// whoever goes on speaking; the colleague who picks it up is on the same
+// recording.
+func TestTonesOfAParkedCall(t *testing.T) {
+	st := open(t, rule("2001", policy.Full, 3), rule("2005", policy.Full, 4))
+	row := st.scenes(5*time.Second,
+		scene{0, []string{"kim", "lee"}, "kim", "lee"},
+		scene{2 * time.Second, []string{"", "lee"}, "", ""},
+		scene{3 * time.Second, []string{"park", "lee"}, "park", "lee"},
+	)
+	channels, rate := st.heard(row)
+	for _, w := range []struct {
+		at          time.Duration
+		left, right string
+	}{
+		{1700 * time.Millisecond, "kim", "lee"}, {2500 * time.Millisecond, "", ""}, {2780 * time.Millisecond, "", ""},
+		{3100 * time.Millisecond, "park", "lee"}, {4700 * time.Millisecond, "park", "lee"},
+	} {
+		from := int(w.at.Seconds() * float64(rate))
+		for c, want := range []string{w.left, w.right} {
+			if got := sounding(t, channels[c][from:from+rate/5], rate); got != want {
+				t.Errorf("%v, channel %d: %q is heard, want %q", w.at, c, got, want)
+			}
+		}
+	}
+	if len(row.Segments) != 2 || row.Segments[0].End > 2.5 || math.Abs(row.Segments[1].Start-3) > 0.02 {
+		t.Errorf("segments: %+v", row.Segments)
+	}
+}
