@@ -19,76 +19,67 @@ type Bolt struct {
 	path     string
 	unsynced bool
 
-	rebuild sync.Mutex // held by the one Rebuild
+	unread   bool // too large to be read whole when it was opened: Check does
+
+	rebuild sync.Mutex // held by the one Rebuild or Compact
+	queue   queue
 
 	mu      sync.RWMutex // guards the next fields; held for reading by each transaction
 	db      *bbolt.DB    // nil once closed
-	changed *changes     // while a Rebuild runs
+	changed *changes     // while a Rebuild or a Compact runs
 }
 
-// changes are the ids that were written while a Rebuild ran.
-type changes struct {
-	mu  sync.Mutex
-	ids map[string]bool
-}
-
-func (c *changes) add(id string) {
-	if c == nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ids[id] = true
-}
-
-// OpenBolt opens or makes the catalogue at path. It reads the whole of it
-// once, and the error wraps ErrDamaged when that finds damage.
+// OpenBolt opens or makes the catalogue at path. The error wraps ErrDamaged when
+// it is damaged as far as it is read: whole, or, a large one, in parts; Check
+// reads the rest.
 func OpenBolt(path string) (*Bolt, error) { return openBolt(path, false) }
 
 func openBolt(path string, unsynced bool) (*Bolt, error) {
-	db, err := openDB(path, unsynced)
+	unread, err := sound(path)
 	if err != nil {
 		return nil, fmt.Errorf("catalogue %s: %w", path, err)
 	}
-	return &Bolt{path: path, db: db, unsynced: unsynced}, nil
-}
-
-func openDB(path string, unsynced bool) (*bbolt.DB, error) {
-	// bbolt reads all pages at Open in a goroutine of its own, where a damaged
-	// one would end the process.
-	if err := sound(path); err != nil {
-		return nil, err
+	db, err := openDB(path, unsynced)
+	if err == nil {
+		db, err = upToDate(db, path, unsynced)
 	}
-	db, err := bbolt.Open(path, fileMode, &bbolt.Options{
-		Timeout:        time.Second,
-		NoFreelistSync: true,
-		FreelistType:   bbolt.FreelistMapType,
-		NoSync:         unsynced,
-	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("catalogue %s: %w", path, err)
 	}
-	// A call's answer may wait for its row: not for company longer than this.
-	db.MaxBatchDelay = 2 * time.Millisecond
-	if err := guard(func() error { return upToDate(db) }); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return db, nil
+	return &Bolt{path: path, db: db, unsynced: unsynced, unread: unread}, nil
 }
 
-// sound reads every key of the catalogue.
-func sound(path string) error {
+// openDB opens a file that is sound, or makes one. The list of free pages is in
+// it: without, bbolt would read all pages here to make it anew.
+func openDB(path string, unsynced bool) (db *bbolt.DB, err error) {
+	err = guard(func() error {
+		db, err = bbolt.Open(path, fileMode, &bbolt.Options{
+			Timeout: time.Second, FreelistType: bbolt.FreelistMapType, NoSync: unsynced,
+		})
+		return err
+	})
+	return db, err
+}
+
+// soundMost is the size in bytes up to which a catalogue is read whole before
+// it is used. More would keep calls waiting at a start.
+const soundMost = 64 << 20
+
+// sound reads every key of the catalogue, or of a large one the first and the
+// last of each index, which the next writes go to; unread: there is more.
+func sound(path string) (unread bool, err error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	if info.Size() == 0 {
-		return nil // made, but never written
+		return false, nil // made, but never written
 	}
-	return guard(func() error {
+	unread = info.Size() > soundMost
+	return unread, guard(func() error {
 		db, err := bbolt.Open(path, fileMode, &bbolt.Options{Timeout: time.Second, ReadOnly: true})
 		if errors.Is(err, bberrors.ErrTimeout) {
 			return fmt.Errorf("another program has it open, close that: %w", err)
@@ -104,22 +95,13 @@ func sound(path string) error {
 			if tx.Size() > info.Size() {
 				return fmt.Errorf("cut off at %d of %d bytes: %w", info.Size(), tx.Size(), ErrDamaged)
 			}
-			return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error { return walk(b) })
+			return tx.ForEach(func(_ []byte, b *bbolt.Bucket) error {
+				if unread {
+					return walkEdges(b)
+				}
+				return walk(b)
+			})
 		})
-	})
-}
-
-func walk(b *bbolt.Bucket) error {
-	var before []byte
-	return b.ForEach(func(k, v []byte) error {
-		if before != nil && string(k) <= string(before) {
-			return fmt.Errorf("keys out of order: %w", ErrDamaged)
-		}
-		before = k
-		if v == nil {
-			return walk(b.Bucket(k))
-		}
-		return nil
 	})
 }
 
@@ -166,7 +148,7 @@ func (b *Bolt) view(ctx context.Context, do func(root *bbolt.Bucket) error) erro
 
 // update writes, together with whoever else does so at the time: one fsync for
 // all. do may be called more than once.
-func (b *Bolt) update(ctx context.Context, id string, do func(root *bbolt.Bucket) error) error {
+func (b *Bolt) update(ctx context.Context, do func(root *bbolt.Bucket, c *changes) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -175,11 +157,7 @@ func (b *Bolt) update(ctx context.Context, id string, do func(root *bbolt.Bucket
 	if b.db == nil {
 		return os.ErrClosed
 	}
-	err := b.db.Batch(func(tx *bbolt.Tx) error {
-		return guard(func() error { return do(tx.Bucket([]byte(rootBucket))) })
-	})
-	b.changed.add(id)
-	return b.named(err)
+	return b.named(b.queue.update(b.db, func(tx *bbolt.Tx) error { return do(tx.Bucket([]byte(rootBucket)), b.changed) }))
 }
 
 func (b *Bolt) named(err error) error {
@@ -207,33 +185,12 @@ func (b *Bolt) Put(ctx context.Context, r *Row) error {
 	if err != nil {
 		return err
 	}
-	return b.update(ctx, r.ID, func(root *bbolt.Bucket) error { return putRow(root, stored, value) })
+	return b.update(ctx, func(root *bbolt.Bucket, c *changes) error { return putRow(root, stored, value, c) })
 }
 
-func putRow(root *bbolt.Bucket, r *Row, value []byte) error {
-	if err := deleteRow(root, r.ID); err != nil {
-		return err
-	}
-	if err := root.Bucket([]byte(rowBucket)).Put([]byte(r.ID), value); err != nil {
-		return err
-	}
-	return putIndexes(root, r)
-}
-
-func deleteRow(root *bbolt.Bucket, id string) error {
-	rows := root.Bucket([]byte(rowBucket))
-	old := rows.Get([]byte(id))
-	if old == nil {
-		return nil
-	}
-	row, err := decodeRow([]byte(id), old)
-	if err != nil {
-		return err
-	}
-	if err := deleteIndexes(root, row); err != nil {
-		return err
-	}
-	return rows.Delete([]byte(id))
+// Delete implements Catalog.
+func (b *Bolt) Delete(ctx context.Context, id string) error {
+	return b.update(ctx, func(root *bbolt.Bucket, c *changes) error { return deleteRow(root, id, c) })
 }
 
 // Get implements Catalog.
@@ -252,18 +209,4 @@ func getRow(root *bbolt.Bucket, id string) (*Row, error) {
 		return nil, ErrNotFound
 	}
 	return decodeRow([]byte(id), value)
-}
-
-// Delete implements Catalog.
-func (b *Bolt) Delete(ctx context.Context, id string) error {
-	return b.update(ctx, id, func(root *bbolt.Bucket) error { return deleteRow(root, id) })
-}
-
-// Count implements Catalog.
-func (b *Bolt) Count(ctx context.Context) (n int, err error) {
-	err = b.view(ctx, func(root *bbolt.Bucket) error {
-		n = root.Bucket([]byte(rowBucket)).Stats().KeyN
-		return nil
-	})
-	return n, err
 }

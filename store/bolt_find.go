@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +31,11 @@ func (b *Bolt) Find(ctx context.Context, q Query) iter.Seq2[*Row, error] {
 		}
 		left := q.Limit
 		for !s.done {
-			rows, err := b.page(ctx, s)
+			limit := pageRows
+			if q.Limit > 0 {
+				limit = min(limit, left)
+			}
+			rows, err := b.page(ctx, s, limit)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -52,14 +57,9 @@ type search struct {
 	q      Query
 	before []byte // points from here on are done or not wanted; nil: none yet
 	since  []byte // a point before this ends it
+	ids    []point // of the rows whose id begins with q.ID, where these are few
+	many   bool    // they are not
 	done   bool
-
-	// Either ranges of an index, each in order of time and merged,
-	bucket   string
-	prefixes [][]byte
-	// or points that were collected from several and sorted, newest first.
-	points []point
-	listed bool
 }
 
 func (b *Bolt) search(ctx context.Context, q Query) (*search, error) {
@@ -80,11 +80,19 @@ func (b *Bolt) search(ctx context.Context, q Query) (*search, error) {
 		if err != nil {
 			return nil, err
 		}
-		if s.before == nil || string(p) < string(s.before) {
-			s.before = []byte(p)
-		}
+		s.notFrom([]byte(p))
 	}
-	return s, b.plan(ctx, s)
+	if q.ID == "" {
+		return s, nil
+	}
+	return s, b.view(ctx, func(root *bbolt.Bucket) error { return s.collect(root.Bucket([]byte(rowBucket))) })
+}
+
+// notFrom leaves out what begins at p or later.
+func (s *search) notFrom(p []byte) {
+	if s.before == nil || bytes.Compare(p, s.before) < 0 {
+		s.before = p
+	}
 }
 
 // after returns the place of a row, or, if it has been deleted since, where it
@@ -104,32 +112,43 @@ func (b *Bolt) after(ctx context.Context, id string) (point, error) {
 	return pointOf(start, id), nil
 }
 
-// plan chooses the index with the fewest entries to look at.
-func (b *Bolt) plan(ctx context.Context, s *search) error {
-	number, pattern := s.q.Number, numberPattern(s.q.Number)
-	switch {
-	case s.q.ID != "":
-		return b.collect(ctx, s, rowBucket, s.q.ID)
-	case s.q.Dies != "":
-		s.bucket, s.prefixes = diesBucket, [][]byte{textKey(clean(string(s.q.Dies)), "")}
-	case s.q.CS != "":
-		s.bucket, s.prefixes = sessionBucket, [][]byte{textKey(clean(s.q.CS), "")}
-	case number != "" && pattern == exactNumber:
-		s.bucket, s.prefixes = numberBucket, [][]byte{textKey(clean(number), "")}
-	case pattern == prefixNumber:
-		return b.collect(ctx, s, numberBucket, clean(strings.TrimSuffix(number, "*")))
-	case pattern == suffixNumber:
-		return b.collect(ctx, s, reversedBucket, clean(reversed(strings.TrimPrefix(number, "*"))))
-	case s.q.Extension != "":
-		s.bucket, s.prefixes = extensionBucket, [][]byte{textKey(clean(s.q.Extension), "")}
-	case len(s.q.States) > 0:
-		s.bucket = stateBucket
-		for _, state := range slices.Compact(slices.Sorted(slices.Values(s.q.States))) {
-			s.prefixes = append(s.prefixes, textKey(clean(string(state)), ""))
+// idsMost is how many rows of one beginning of an id are looked up one by one.
+const idsMost = 256
+
+// collect looks up the rows whose id begins with q.ID. Where these are many, the
+// time within the id says where they are: a call begins when its id is made.
+func (s *search) collect(rows *bbolt.Bucket) error {
+	c := rows.Cursor()
+	for k, v := c.Seek([]byte(s.q.ID)); bytes.HasPrefix(k, []byte(s.q.ID)); k, v = c.Next() {
+		if len(s.ids) == idsMost {
+			s.ids, s.many = nil, true
+			return s.bound()
 		}
-	default:
-		s.bucket, s.prefixes = timeBucket, [][]byte{nil}
+		row, err := decodeRow(k, v)
+		if err != nil {
+			return err
+		}
+		s.ids = append(s.ids, pointOf(row.Start, row.ID))
 	}
+	slices.Sort(s.ids)
+	return nil
+}
+
+// bound narrows the time to that of ids which begin with q.ID, a day more at
+// either end.
+func (s *search) bound() error {
+	first, err := began(s.q.ID + strings.Repeat("0", idSize-len(s.q.ID)))
+	if err != nil {
+		return err
+	}
+	last, err := began(s.q.ID + strings.Repeat("Z", idSize-len(s.q.ID)))
+	if err != nil {
+		return err
+	}
+	if since := startKey(first.AddDate(0, 0, -1)); bytes.Compare(since, s.since) > 0 {
+		s.since = since
+	}
+	s.notFrom(startKey(last.AddDate(0, 0, 1)))
 	return nil
 }
 
@@ -154,47 +173,15 @@ func numberPattern(number string) int {
 	return exactNumber
 }
 
-// collect lists the points of all keys that begin with prefix.
-func (b *Bolt) collect(ctx context.Context, s *search, bucket, prefix string) error {
-	s.listed = true
-	err := b.view(ctx, func(root *bbolt.Bucket) error {
-		c := root.Bucket([]byte(bucket)).Cursor()
-		for k, v := c.Seek([]byte(prefix)); k != nil && bytes.HasPrefix(k, []byte(prefix)); k, v = c.Next() {
-			p := point("")
-			if bucket == rowBucket {
-				row, err := decodeRow(k, v)
-				if err != nil {
-					return err
-				}
-				p = pointOf(row.Start, row.ID)
-			} else if len(k) > pointSize {
-				p = point(k[len(k)-pointSize:])
-			}
-			if s.wants(p) {
-				s.points = append(s.points, p)
-			}
-		}
-		return nil
-	})
-	slices.Sort(s.points)
-	s.points = slices.Compact(s.points)
-	slices.Reverse(s.points)
-	return err
-}
-
-func (s *search) wants(p point) bool {
-	return len(p) == pointSize && string(p) >= string(s.since) && (s.before == nil || string(p) < string(s.before))
-}
-
-// page returns the next rows that match, at most pageRows. None need not mean
-// that there are no more: s.done does.
-func (b *Bolt) page(ctx context.Context, s *search) (rows []*Row, err error) {
+// page returns the next rows that match, at most limit. None need not mean that
+// there are no more: s.done does.
+func (b *Bolt) page(ctx context.Context, s *search, limit int) (rows []*Row, err error) {
 	err = b.view(ctx, func(root *bbolt.Bucket) error {
 		scanned := 0
 		for p := range s.next(root) {
 			row, err := getRow(root, p.id())
 			if errors.Is(err, ErrNotFound) {
-				continue // collected, and deleted since
+				continue // listed, and deleted since
 			}
 			if err != nil {
 				return err
@@ -202,7 +189,7 @@ func (b *Bolt) page(ctx context.Context, s *search) (rows []*Row, err error) {
 			if s.q.matches(row) {
 				rows = append(rows, row)
 			}
-			if scanned++; len(rows) == pageRows || scanned == scanMax {
+			if scanned++; len(rows) == limit || scanned == scanMax {
 				return nil
 			}
 		}
@@ -212,63 +199,58 @@ func (b *Bolt) page(ctx context.Context, s *search) (rows []*Row, err error) {
 	return rows, err
 }
 
-// next yields the points that are left, newest first.
+// next yields the points that are left, newest first: those that all streams of
+// the query have.
 func (s *search) next(root *bbolt.Bucket) iter.Seq[point] {
 	return func(yield func(point) bool) {
-		if s.listed {
-			for len(s.points) > 0 {
-				p := s.points[0]
-				s.points = s.points[1:]
-				if !yield(p) {
-					return
-				}
-			}
-			return
-		}
-		var heads []*head
-		for _, prefix := range s.prefixes {
-			h := &head{cursor: root.Bucket([]byte(s.bucket)).Cursor(), prefix: prefix}
-			h.seek(s.before)
-			heads = append(heads, h)
-		}
+		streams := s.streams(root)
 		for {
-			newest := slices.MaxFunc(heads, func(a, b *head) int { return strings.Compare(string(a.at), string(b.at)) })
-			if !s.wants(newest.at) {
+			p := common(streams, s.before)
+			if p == "" || string(p) < string(s.since) {
 				return
 			}
-			s.before = []byte(newest.at)
-			if !yield(newest.at) {
+			s.before = []byte(p)
+			if !yield(p) {
 				return
 			}
-			newest.take(newest.cursor.Prev())
 		}
 	}
 }
 
-// head goes through one range of an index, newest first.
-type head struct {
-	cursor *bbolt.Cursor
-	prefix []byte
-	at     point // "" when there is no other
+// Count implements Catalog. What the indexes alone decide is counted in them.
+func (b *Bolt) Count(ctx context.Context, q Query) (n int, err error) {
+	s, err := b.search(ctx, q)
+	if err != nil {
+		return 0, err
+	}
+	if !s.inKeys() {
+		for _, err := range b.Find(ctx, q) {
+			if err != nil {
+				return 0, err
+			}
+			n++
+		}
+		return n, nil
+	}
+	err = b.view(ctx, func(root *bbolt.Bucket) (err error) {
+		if q.Dies == "" && len(q.States) == 0 && !q.Held {
+			n, err = countOf(root)
+			return err
+		}
+		for range s.next(root) {
+			n++
+		}
+		return nil
+	})
+	return n, err
 }
 
-// seek goes to the last point before the given one; nil: to the last of all.
-func (h *head) seek(before []byte) {
-	if before == nil {
-		before = bytes.Repeat([]byte{0xff}, pointSize+1)
-	}
-	if k, _ := h.cursor.Seek(slices.Concat(h.prefix, before)); k == nil {
-		h.take(h.cursor.Last())
-	} else {
-		h.take(h.cursor.Prev())
-	}
-}
-
-func (h *head) take(k, _ []byte) {
-	h.at = ""
-	if bytes.HasPrefix(k, h.prefix) {
-		h.at = point(k[len(h.prefix):])
-	}
+// inKeys reports whether no row need be read to know that it matches.
+func (s *search) inKeys() bool {
+	q := s.q
+	q.Dies, q.States, q.Held = "", nil, false
+	long := len(s.q.Dies) >= textMax || slices.ContainsFunc(s.q.States, func(st State) bool { return len(st) >= textMax })
+	return reflect.ValueOf(q).IsZero() && !long
 }
 
 // matches is the meaning of a Query; the indexes only save work.
@@ -279,6 +261,7 @@ func (q *Query) matches(r *Row) bool {
 		q.Extension != "" && r.Extension != q.Extension,
 		q.Dies != "" && r.Dies != q.Dies,
 		q.CS != "" && !slices.Contains(r.Sessions, q.CS),
+		q.Held && r.Hold == nil,
 		q.ID != "" && !strings.HasPrefix(r.ID, q.ID),
 		len(q.States) > 0 && !slices.Contains(q.States, r.State):
 		return false

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"go.etcd.io/bbolt"
 )
 
 // The buckets and keys, as doc.go draws them.
@@ -15,8 +13,11 @@ const (
 	versionKey       = "version"
 	rowBucket        = "row"
 	timeBucket       = "by-time"
+	countKey         = "rows"
 	numberBucket     = "by-number"
-	reversedBucket   = "by-number-reversed"
+	dayBucket        = "by-day-number"
+	dayEndBucket     = "by-day-number-reversed"
+	holdBucket       = "by-hold"
 	extensionBucket  = "by-extension"
 	sessionBucket    = "by-cs"
 	stateBucket      = "by-state"
@@ -25,15 +26,18 @@ const (
 	startSize        = 8
 	pointSize        = startSize + idSize
 	separator        = 0 // ends a text key: no number or session id contains it
-	bulkRows         = 1000
+	bulkRows         = 4096
 	pageRows         = 128
 	textMax          = 512
-	catalogueVersion = 2
+	dateSize         = 4
+	catalogueVersion = 3
 )
 
 // indexBuckets are all that indexKeys fills.
 func indexBuckets() []string {
-	return []string{timeBucket, numberBucket, reversedBucket, extensionBucket, sessionBucket, stateBucket, diesBucket}
+	return []string{
+		timeBucket, numberBucket, dayBucket, dayEndBucket, extensionBucket, sessionBucket, stateBucket, diesBucket, holdBucket,
+	}
 }
 
 // point is a place in time order: start and id. All indexes end in one.
@@ -44,6 +48,23 @@ func pointOf(start time.Time, id string) point {
 }
 
 func (p point) id() string { return string(p[startSize:]) }
+
+// date returns the number of the UTC day of a point, in order like it.
+func (p point) date() uint32 {
+	micros := int64(binary.BigEndian.Uint64([]byte(p[:startSize])) ^ 1<<63)
+	days := micros / microsPerDay
+	if micros%microsPerDay < 0 {
+		days--
+	}
+	return uint32(days) ^ 1<<31
+}
+
+const microsPerDay = 24 * 60 * 60 * 1_000_000
+
+// dayKey begins the keys of a day in an index that is divided by day.
+func dayKey(date uint32, text string) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, date), text...)
+}
 
 // startKey sorts as the time does. Microseconds reach from the year -290308 on,
 // so that a zero time sorts first.
@@ -79,49 +100,34 @@ func numbers(r *Row) []string {
 	return slices.DeleteFunc(all, func(n string) bool { return n == "" })
 }
 
-// indexKeys calls do for every index entry of a row.
-func indexKeys(r *Row, do func(bucket string, key []byte) error) error {
+// entry is one key of an index.
+type entry struct{ bucket, key string }
+
+// indexKeys returns every index entry of a row.
+func indexKeys(r *Row) []entry {
 	p := pointOf(r.Start, r.ID)
-	if err := do(timeBucket, []byte(p)); err != nil {
-		return err
+	all := []entry{{timeBucket, string(p)}}
+	add := func(bucket, before, text string) {
+		all = append(all, entry{bucket, before + string(textKey(clean(text), p))})
 	}
-	if err := do(stateBucket, textKey(clean(string(r.State)), p)); err != nil {
-		return err
-	}
+	add(stateBucket, "", string(r.State))
 	if r.Dies != "" {
-		if err := do(diesBucket, textKey(clean(string(r.Dies)), p)); err != nil {
-			return err
-		}
+		add(diesBucket, "", string(r.Dies))
+	}
+	if r.Hold != nil {
+		all = append(all, entry{holdBucket, string(p)})
 	}
 	if r.Extension != "" {
-		if err := do(extensionBucket, textKey(clean(r.Extension), p)); err != nil {
-			return err
-		}
+		add(extensionBucket, "", r.Extension)
 	}
+	date := string(dayKey(p.date(), ""))
 	for _, n := range numbers(r) {
-		if err := do(numberBucket, textKey(clean(n), p)); err != nil {
-			return err
-		}
-		if err := do(reversedBucket, textKey(clean(reversed(n)), p)); err != nil {
-			return err
-		}
+		add(numberBucket, "", n)
+		add(dayBucket, date, n)
+		add(dayEndBucket, date, reversed(n))
 	}
 	for _, cs := range r.Sessions {
-		if err := do(sessionBucket, textKey(clean(cs), p)); err != nil {
-			return err
-		}
+		add(sessionBucket, "", cs)
 	}
-	return nil
-}
-
-func putIndexes(root *bbolt.Bucket, r *Row) error {
-	return indexKeys(r, func(bucket string, key []byte) error {
-		return root.Bucket([]byte(bucket)).Put(key, nil)
-	})
-}
-
-func deleteIndexes(root *bbolt.Bucket, r *Row) error {
-	return indexKeys(r, func(bucket string, key []byte) error {
-		return root.Bucket([]byte(bucket)).Delete(key)
-	})
+	return all
 }

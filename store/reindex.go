@@ -1,14 +1,16 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
+	"maps"
 	"os"
-	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -53,81 +55,118 @@ func (s *Store) reindex(ctx context.Context) (int, error) {
 // in a new file that takes the place of the old one at the end: it is all or
 // nothing. A Put or Delete meanwhile wins over a given row.
 func (b *Bolt) Rebuild(ctx context.Context, rows iter.Seq2[*Row, error]) (n int, err error) {
+	err = b.renew(ctx, func(fresh *bbolt.DB) error { return fill(ctx, fresh, rows) })
+	if err != nil {
+		return 0, fmt.Errorf("rebuild: %w", err)
+	}
+	return b.Count(ctx, Query{})
+}
+
+// renew makes a new file and lets it take the place of the old one.
+func (b *Bolt) renew(ctx context.Context, write func(fresh *bbolt.DB) error) (err error) {
 	b.rebuild.Lock()
 	defer b.rebuild.Unlock()
-	path := b.path + ".new"
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, err
-	}
-	fresh, err := openDB(path, true)
+	fresh, err := makeFresh(b.path)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("rebuild: %w", err), fresh.Close())
-			os.Remove(path)
+			err = errors.Join(err, fresh.Close())
+			os.Remove(b.path + newSuffix)
 		}
 	}()
 	b.mu.Lock()
-	b.changed = &changes{ids: map[string]bool{}}
+	b.changed = newChanges()
 	b.mu.Unlock()
 	defer func() {
 		b.mu.Lock()
 		b.changed = nil
 		b.mu.Unlock()
 	}()
-	if err := fill(ctx, fresh, rows); err != nil {
-		return 0, err
-	}
-	if err := b.swap(fresh, path); err != nil {
-		return 0, err
-	}
-	return b.Count(ctx)
-}
-
-// fill puts rows, many in a transaction.
-func fill(ctx context.Context, db *bbolt.DB, rows iter.Seq2[*Row, error]) error {
-	var bulk []*Row
-	flush := func() error {
-		err := db.Update(func(tx *bbolt.Tx) error {
-			root := tx.Bucket([]byte(rootBucket))
-			for _, row := range bulk {
-				value, err := json.Marshal(row)
-				if err != nil {
-					return err
-				}
-				if row, err = decodeRow([]byte(row.ID), value); err != nil {
-					return err
-				}
-				if err := putRow(root, row, value); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		bulk = bulk[:0]
+	if err := write(fresh); err != nil {
 		return err
 	}
+	// Gigabytes may be on their way to the disk: nobody waits for them in swap.
+	if err := fresh.Sync(); err != nil {
+		return err
+	}
+	return b.swap(fresh)
+}
+
+// fill puts rows, many in a transaction, each index in order of its keys.
+func fill(ctx context.Context, db *bbolt.DB, rows iter.Seq2[*Row, error]) error {
+	bulk := newBulk()
 	for row, err := range rows {
 		if err == nil && ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
+		if err == nil {
+			err = bulk.add(row)
+		}
+		if err == nil && len(bulk.values) == bulkRows {
+			err = bulk.flush(db)
+		}
 		if err != nil {
 			return err
 		}
-		if bulk = append(bulk, row); len(bulk) == bulkRows {
-			if err := flush(); err != nil {
+	}
+	return bulk.flush(db)
+}
+
+// bulk is rows that go into one transaction.
+type bulk struct {
+	values  map[string][]byte // by id
+	entries map[string][]entry
+}
+
+func newBulk() *bulk { return &bulk{values: map[string][]byte{}, entries: map[string][]entry{}} }
+
+func (u *bulk) add(row *Row) error {
+	value, err := json.Marshal(row)
+	if err != nil {
+		return err
+	}
+	// As in Put: the index has what a reader of the row computes.
+	if row, err = decodeRow([]byte(row.ID), value); err != nil {
+		return err
+	}
+	u.values[row.ID], u.entries[row.ID] = value, indexKeys(row)
+	return nil
+}
+
+func (u *bulk) flush(db *bbolt.DB) error {
+	err := db.Update(func(tx *bbolt.Tx) error {
+		root := tx.Bucket([]byte(rootBucket))
+		rows := root.Bucket([]byte(rowBucket))
+		var entries []entry
+		for _, id := range slices.Sorted(maps.Keys(u.values)) {
+			if err := deleteRow(root, id, nil); err != nil {
+				return err
+			}
+			if err := rows.Put([]byte(id), u.values[id]); err != nil {
+				return err
+			}
+			entries = append(entries, u.entries[id]...)
+		}
+		slices.SortFunc(entries, func(a, b entry) int {
+			return cmp.Or(strings.Compare(a.bucket, b.bucket), strings.Compare(a.key, b.key))
+		})
+		for _, e := range entries {
+			if err := root.Bucket([]byte(e.bucket)).Put([]byte(e.key), nil); err != nil {
 				return err
 			}
 		}
-	}
-	return flush()
+		return addCount(root, len(u.values))
+	})
+	clear(u.values)
+	clear(u.entries)
+	return err
 }
 
 // swap brings over what changed meanwhile and puts the new file in place.
 // Nobody reads or writes until it is done.
-func (b *Bolt) swap(fresh *bbolt.DB, path string) error {
+func (b *Bolt) swap(fresh *bbolt.DB) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.db == nil {
@@ -135,55 +174,50 @@ func (b *Bolt) swap(fresh *bbolt.DB, path string) error {
 	}
 	err := b.db.View(func(old *bbolt.Tx) error {
 		return fresh.Update(func(tx *bbolt.Tx) error {
-			root := tx.Bucket([]byte(rootBucket))
-			for id := range b.changed.ids {
-				if err := carryOver(old.Bucket([]byte(rootBucket)), root, id); err != nil {
-					return err
-				}
-			}
-			return nil
+			return carryOver(old.Bucket([]byte(rootBucket)), tx.Bucket([]byte(rootBucket)), b.changed)
 		})
 	})
+	if err == nil {
+		err = fresh.Sync()
+	}
 	if err != nil {
 		return err
 	}
-	if err := fresh.Sync(); err != nil {
-		return err
-	}
-	// Closed before the renaming, for systems that do not rename open files.
 	if err := errors.Join(fresh.Close(), b.db.Close()); err != nil {
 		return err
 	}
-	renamed := os.Rename(path, b.path)
-	if renamed == nil {
-		renamed = System{}.orReal().syncDir(filepath.Dir(b.path))
-	}
+	renamed := takePlace(b.path)
 	b.db, err = openDB(b.path, b.unsynced)
 	return errors.Join(renamed, err)
 }
 
-// carryOver makes id in the one what it is in the other.
-func carryOver(from, to *bbolt.Bucket, id string) error {
-	row, err := getRow(from, id)
-	if errors.Is(err, ErrNotFound) {
-		return deleteRow(to, id)
+// carryOver makes what changed in the one what it is in the other. A row that
+// is damaged there is left as it is here.
+func carryOver(from, to *bbolt.Bucket, c *changes) error {
+	for id := range c.ids {
+		if err := deleteRow(to, id, nil); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
+	// Compact may have copied entries of a row as it was in between.
+	for e := range c.entries {
+		if err := to.Bucket([]byte(e.bucket)).Delete([]byte(e.key)); err != nil {
+			return err
+		}
 	}
-	value, err := json.Marshal(row)
-	if err != nil {
-		return err
-	}
-	return putRow(to, row, value)
-}
-
-// Compact writes the catalogue into a new file: bbolt leaves the bytes of rows
-// that were changed or deleted where they were.
-func (s *Store) Compact(ctx context.Context) error {
-	_, err := s.bolt.Rebuild(ctx, s.bolt.Find(ctx, Query{}))
-	if err != nil {
-		return fmt.Errorf("compact the catalogue: %w", err)
+	for id := range c.ids {
+		var row *Row
+		err := guard(func() (err error) { row, err = getRow(from, id); return err })
+		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrDamaged) {
+			continue
+		}
+		value, err := json.Marshal(row)
+		if err != nil {
+			return err
+		}
+		if err := putRow(to, row, value, nil); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -164,7 +164,7 @@ func TestCompactForgets(t *testing.T) {
 			t.Errorf("the catalogue's file still holds %s", gone)
 		}
 	}
-	if n, err := s.Catalog.Count(t.Context()); err != nil || n != 2 {
+	if n, err := s.Catalog.Count(t.Context(), Query{}); err != nil || n != 2 {
 		t.Errorf("%d rows, %v", n, err)
 	}
 	if !bytes.Contains(b, []byte("0105550199")) {

@@ -45,9 +45,9 @@ type Blobs interface {
 	// All yields every committed body, and facts that lie alone, of days that
 	// something was committed to or removed from since; zero: of all days.
 	All(ctx context.Context, since time.Time) iter.Seq2[Stored, error]
-	// Sweep removes what Create began and nobody committed or aborted. Only a
-	// starting daemon may.
-	Sweep(ctx context.Context) error
+	// Sweep removes what Create began since, and nobody committed or aborted;
+	// zero: whenever. Only a starting daemon may.
+	Sweep(ctx context.Context, since time.Time) error
 }
 
 // BlobWriter writes one body strictly forward.
@@ -85,8 +85,9 @@ type Catalog interface {
 	Find(ctx context.Context, q Query) iter.Seq2[*Row, error]
 	// Delete removes a row; a missing one is no error.
 	Delete(ctx context.Context, id string) error
-	// Count returns the number of rows.
-	Count(ctx context.Context) (int, error)
+	// Count returns the number of rows that Find would yield. It is quick for
+	// those of all, of a day, of states, and for what is held.
+	Count(ctx context.Context, q Query) (int, error)
 	Close() error
 }
 
@@ -97,8 +98,9 @@ type Query struct {
 	Extension    string    // exact
 	CS           string    // session_id of a CS
 	Dies         Day       // exact
-	ID           string    // exact, or a prefix of at least 4 characters
+	ID           string    // exact, or a prefix of at least 4 characters; a row starts within a day of the time in its ID
 	States       []State
+	Held         bool   // only rows with a Hold
 	Limit        int    // 0: all
 	After        string // the ID of the last row of the page before
 }

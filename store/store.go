@@ -57,6 +57,7 @@ type Store struct {
 	lock     *os.File
 	bolt     *Bolt
 	sync     *syncer
+	check    *checker // nil: the catalogue was read whole
 
 	closing sync.Once
 	first   atomic.Pointer[error] // of the syncs that failed
@@ -66,7 +67,8 @@ type Store struct {
 }
 
 // Open locks the directory, makes what is missing and starts the syncer. A
-// catalogue that is missing or damaged is set aside and rebuilt from the facts.
+// catalogue that is missing or damaged is set aside and rebuilt from the facts;
+// most of a large one is read in the background, and rebuilt then.
 func Open(o Options) (_ *Store, err error) {
 	if o.SyncEvery == 0 {
 		o.SyncEvery = time.Second
@@ -117,6 +119,9 @@ func Open(o Options) (_ *Store, err error) {
 		s.bolt.Close()
 		return nil, err
 	}
+	if s.bolt.unread {
+		s.check = s.startChecker()
+	}
 	return s, nil
 }
 
@@ -125,6 +130,7 @@ func Open(o Options) (_ *Store, err error) {
 func (s *Store) Close() error {
 	var err error
 	s.closing.Do(func() {
+		s.check.close()
 		err = errors.Join(s.sync.close(), s.Err())
 		if s.Ledger != nil {
 			err = errors.Join(err, s.Ledger.Close())

@@ -16,20 +16,10 @@ import (
 // All implements Blobs. Days come in order, ids in order within a day.
 func (v *Vault) All(ctx context.Context, since time.Time) iter.Seq2[Stored, error] {
 	return func(yield func(Stored, error) bool) {
-		for day, err := range v.days(ctx) {
+		for day, err := range v.days(ctx, since) {
 			if err != nil {
 				yield(Stored{}, err)
 				return
-			}
-			info, err := os.Stat(filepath.Join(v.dir, filepath.FromSlash(day)))
-			if err != nil {
-				if !yield(Stored{}, err) {
-					return
-				}
-				continue
-			}
-			if info.ModTime().Before(since) {
-				continue
 			}
 			if !v.allOf(ctx, day, yield) {
 				return
@@ -38,8 +28,9 @@ func (v *Vault) All(ctx context.Context, since time.Time) iter.Seq2[Stored, erro
 	}
 }
 
-// days yields vault/2006/01/02 for each directory of that shape.
-func (v *Vault) days(ctx context.Context) iter.Seq2[string, error] {
+// days yields vault/2006/01/02 for each directory of that shape in which a name
+// came or went since; zero: for all.
+func (v *Vault) days(ctx context.Context, since time.Time) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		days, err := fs.Glob(os.DirFS(v.dir), vaultDir+"/[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]")
 		if err != nil {
@@ -50,6 +41,14 @@ func (v *Vault) days(ctx context.Context) iter.Seq2[string, error] {
 			if ctx.Err() != nil {
 				yield("", context.Cause(ctx))
 				return
+			}
+			info, err := os.Stat(filepath.Join(v.dir, filepath.FromSlash(day)))
+			if err != nil {
+				yield("", err)
+				return
+			}
+			if info.ModTime().Before(since) {
+				continue
 			}
 			if !yield(day, nil) {
 				return
@@ -127,8 +126,8 @@ func (v *Vault) each(day, id string, exts []string, yield func(Stored, error) bo
 }
 
 // Sweep implements Blobs.
-func (v *Vault) Sweep(ctx context.Context) error {
-	for day, err := range v.days(ctx) {
+func (v *Vault) Sweep(ctx context.Context, since time.Time) error {
+	for day, err := range v.days(ctx, since) {
 		if err != nil {
 			return err
 		}

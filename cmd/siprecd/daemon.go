@@ -311,7 +311,7 @@ func (d *daemon) status() status {
 	if err := d.store.Err(); err != nil {
 		s.Disk.Error = err.Error()
 	}
-	if s.Calls, err = d.store.Catalog.Count(context.Background()); err != nil {
+	if s.Calls, err = d.store.Catalog.Count(context.Background(), store.Query{}); err != nil {
 		s.Warnings = append(s.Warnings, "catalogue: "+err.Error())
 	}
 	s.Warnings = append(s.Warnings, d.keyWarnings()...)

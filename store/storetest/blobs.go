@@ -59,7 +59,7 @@ func TestBlobs(t *testing.T, open func(t *testing.T) store.Blobs) {
 		b := open(t)
 		kept := commit(t, b, id, "wav", day, body)
 		create(t, b, store.NewID(day), "flac", day, body)
-		check(t, b.Sweep(t.Context()))
+		check(t, b.Sweep(t.Context(), time.Time{}))
 		expect(t, b, store.Stored{Name: kept, ID: id, Size: int64(len(body))})
 	})
 

@@ -96,13 +96,13 @@ func testPutGetDelete(t *testing.T, c store.Catalog) {
 	if got, want := asJSON(t, got), asJSON(t, r); got != want {
 		t.Errorf("got %s, put %s", got, want)
 	}
-	if n, err := c.Count(ctx); n != 1 || err != nil {
+	if n, err := c.Count(ctx, store.Query{}); n != 1 || err != nil {
 		t.Errorf("count %d, %v, want 1", n, err)
 	}
 	check(t, c.Delete(ctx, r.ID))
 	expectRows(t, c, store.Query{})
 	expectRows(t, c, store.Query{Number: "010*"})
-	if n, err := c.Count(ctx); n != 0 || err != nil {
+	if n, err := c.Count(ctx, store.Query{}); n != 0 || err != nil {
 		t.Errorf("count %d, %v, want 0", n, err)
 	}
 	if err := c.Put(ctx, &store.Row{ID: "../x", Start: noon}); err == nil {

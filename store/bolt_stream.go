@@ -1,0 +1,242 @@
+package store
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"go.etcd.io/bbolt"
+)
+
+// A stream is the points that one part of a query matches, newest first. It
+// returns the newest point before the given one, nil: of all, and "" when there
+// is none. Each call is given the same point as the one before, or an older one.
+type stream func(before []byte) point
+
+// streams are those of every part of the query that an index knows of.
+func (s *search) streams(root *bbolt.Bucket) []stream {
+	var all []stream
+	of := func(bucket string, texts ...string) {
+		all = append(all, merged(root.Bucket([]byte(bucket)), texts))
+	}
+	exact := func(bucket, text string) { of(bucket, string(textKey(clean(text), ""))) }
+	q := &s.q
+	switch {
+	case s.many:
+		all = append(all, timed(root, q.ID, s.since))
+	case q.ID != "":
+		all = append(all, listed(s.ids))
+	}
+	if q.Dies != "" {
+		exact(diesBucket, string(q.Dies))
+	}
+	if q.CS != "" {
+		exact(sessionBucket, q.CS)
+	}
+	if q.Held {
+		of(holdBucket, "")
+	}
+	if q.Extension != "" {
+		exact(extensionBucket, q.Extension)
+	}
+	if q.Number != "" {
+		all = append(all, s.numbered(root))
+	}
+	if len(q.States) > 0 {
+		var texts []string
+		for _, state := range slices.Compact(slices.Sorted(slices.Values(q.States))) {
+			texts = append(texts, string(textKey(clean(string(state)), "")))
+		}
+		of(stateBucket, texts...)
+	}
+	if len(all) == 0 {
+		of(timeBucket, "")
+	}
+	return all
+}
+
+// numbered is the stream of a number, or of a part of one.
+func (s *search) numbered(root *bbolt.Bucket) stream {
+	number := s.q.Number
+	d := &daily{since: s.since}
+	switch numberPattern(number) {
+	case exactNumber:
+		return merged(root.Bucket([]byte(numberBucket)), []string{string(textKey(clean(number), ""))})
+	case prefixNumber:
+		d.bucket, d.prefix = root.Bucket([]byte(dayBucket)), clean(strings.TrimSuffix(number, "*"))
+	case suffixNumber:
+		d.bucket, d.prefix = root.Bucket([]byte(dayEndBucket)), clean(reversed(strings.TrimPrefix(number, "*")))
+	case innerNumber:
+		d.bucket, d.inner = root.Bucket([]byte(dayBucket)), []byte(clean(number[1:len(number)-1]))
+	}
+	d.cursor = d.bucket.Cursor()
+	return d.newest
+}
+
+// common returns the newest point before the given one that all streams have.
+// One that is behind lets the others leap over what it has not.
+func common(streams []stream, before []byte) point {
+	p := streams[0](before)
+	for agreed := 1; p != "" && agreed < len(streams); {
+		for i, s := range streams {
+			at := s(append([]byte(p), 0)) // p itself, or before it
+			if at == p {
+				agreed = i + 1
+				continue
+			}
+			p, agreed = at, 0
+			break
+		}
+	}
+	return p
+}
+
+// merged is the union of ranges of an index, each in order of time.
+func merged(b *bbolt.Bucket, prefixes []string) stream {
+	var heads []*head
+	for _, prefix := range prefixes {
+		heads = append(heads, &head{cursor: b.Cursor(), prefix: []byte(prefix)})
+	}
+	return func(before []byte) point {
+		newest := point("")
+		for _, h := range heads {
+			newest = max(newest, h.newest(before))
+		}
+		return newest
+	}
+}
+
+// head goes through one range of an index, newest first.
+type head struct {
+	cursor *bbolt.Cursor
+	prefix []byte
+	begun  bool
+	at     point // "" when there is no other
+}
+
+func (h *head) newest(before []byte) point {
+	switch {
+	case !h.begun:
+		h.begun = true
+		h.seek(before)
+	case h.at == "" || string(h.at) < string(before):
+	case string(h.at) == string(before):
+		h.take(h.cursor.Prev())
+	default:
+		h.seek(before)
+	}
+	return h.at
+}
+
+// seek goes to the last point before the given one; nil: to the last of all.
+func (h *head) seek(before []byte) {
+	if before == nil {
+		before = bytes.Repeat([]byte{0xff}, pointSize+1)
+	}
+	h.take(lastBefore(h.cursor, slices.Concat(h.prefix, before)))
+}
+
+func (h *head) take(k, _ []byte) {
+	h.at = ""
+	if bytes.HasPrefix(k, h.prefix) {
+		h.at = point(k[len(h.prefix):])
+	}
+}
+
+// lastBefore goes to the last key before the given one.
+func lastBefore(c *bbolt.Cursor, key []byte) (k, v []byte) {
+	if k, _ := c.Seek(key); k == nil {
+		return c.Last()
+	}
+	return c.Prev()
+}
+
+// listed is a stream of points in order of time.
+func listed(points []point) stream {
+	return func(before []byte) point {
+		for before != nil && len(points) > 0 && string(points[len(points)-1]) >= string(before) {
+			points = points[:len(points)-1]
+		}
+		if len(points) == 0 {
+			return ""
+		}
+		return points[len(points)-1]
+	}
+}
+
+// timed is the rows whose id begins with prefix, as they lie in time, down to
+// since.
+func timed(root *bbolt.Bucket, prefix string, since []byte) stream {
+	h := &head{cursor: root.Bucket([]byte(timeBucket)).Cursor()}
+	return func(before []byte) point {
+		p := h.newest(before)
+		for p != "" && string(p) >= string(since) && !strings.HasPrefix(p.id(), prefix) {
+			p = h.newest([]byte(p))
+		}
+		return p
+	}
+}
+
+// daily goes through an index that is divided by day, the newest day first: what
+// of a day matches is not in order of time, and sorted.
+type daily struct {
+	bucket *bbolt.Bucket
+	cursor *bbolt.Cursor
+	prefix string // what a number begins with
+	inner  []byte // what it contains; nil: anything
+	since  []byte // a point before this is not wanted
+
+	begun bool
+	date  uint32 // of the day that was read last
+	left  stream // of that
+}
+
+func (d *daily) newest(before []byte) point {
+	for {
+		if d.begun {
+			if p := d.left(before); p != "" {
+				return p
+			}
+		}
+		if !d.read(before) {
+			return ""
+		}
+	}
+}
+
+// read reads the next day that has anything before the given point; false: there
+// is none.
+func (d *daily) read(before []byte) bool {
+	next := uint32(1<<32 - 1)
+	if len(before) >= startSize {
+		next = point(before).date()
+	}
+	if d.begun && (d.date == 0 || next >= d.date) {
+		next = d.date - 1
+		if d.date == 0 {
+			return false
+		}
+	}
+	// The day itself, or the newest of those before that has any number.
+	k, _ := lastBefore(d.cursor, append(dayKey(next, ""), bytes.Repeat([]byte{0xff}, textMax+pointSize+1)...))
+	if len(k) < dateSize+1+pointSize || len(d.since) > 0 && bytes.Compare(k[:dateSize], dayKey(point(d.since).date(), "")) < 0 {
+		return false
+	}
+	date := bytes.Clone(k[:dateSize])
+	d.begun, d.date = true, point(k[len(k)-pointSize:]).date()
+	var points []point
+	from := append(date, d.prefix...)
+	for k, _ := d.cursor.Seek(from); bytes.HasPrefix(k, from) && len(k) > dateSize+pointSize; k, _ = d.cursor.Next() {
+		text, p := k[dateSize:len(k)-pointSize-1], k[len(k)-pointSize:]
+		// What was cut off from a long number is compared in the row.
+		if d.inner != nil && len(text) < textMax && !bytes.Contains(text, d.inner) {
+			continue
+		}
+		if before == nil || bytes.Compare(p, before) < 0 {
+			points = append(points, point(p))
+		}
+	}
+	slices.Sort(points)
+	d.left = listed(slices.Compact(points))
+	return true
+}
