@@ -19,7 +19,7 @@ type Bolt struct {
 	path     string
 	unsynced bool
 
-	unread   bool // too large to be read whole when it was opened: Check does
+	unread bool // too large to be read whole when it was opened: Check does
 
 	rebuild sync.Mutex // held by the one Rebuild or Compact
 	queue   queue

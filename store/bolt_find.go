@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -55,8 +56,8 @@ func (b *Bolt) Find(ctx context.Context, q Query) iter.Seq2[*Row, error] {
 // search is one Find under way.
 type search struct {
 	q      Query
-	before []byte // points from here on are done or not wanted; nil: none yet
-	since  []byte // a point before this ends it
+	before []byte  // points from here on are done or not wanted; nil: none yet
+	since  []byte  // a point before this ends it
 	ids    []point // of the rows whose id begins with q.ID, where these are few
 	many   bool    // they are not
 	done   bool
@@ -119,14 +120,18 @@ const idsMost = 256
 // time within the id says where they are: a call begins when its id is made.
 func (s *search) collect(rows *bbolt.Bucket) error {
 	c := rows.Cursor()
+	var found [][]byte // as long as the transaction
 	for k, v := c.Seek([]byte(s.q.ID)); bytes.HasPrefix(k, []byte(s.q.ID)); k, v = c.Next() {
-		if len(s.ids) == idsMost {
-			s.ids, s.many = nil, true
+		if len(found) == idsMost {
+			s.many = true
 			return s.bound()
 		}
-		row, err := decodeRow(k, v)
-		if err != nil {
-			return err
+		found = append(found, v)
+	}
+	for _, v := range found {
+		row := new(Row)
+		if err := json.Unmarshal(v, row); err != nil {
+			return fmt.Errorf("a row of %s…: %w: %w", s.q.ID, ErrDamaged, err)
 		}
 		s.ids = append(s.ids, pointOf(row.Start, row.ID))
 	}

@@ -79,6 +79,7 @@ type Ledger struct {
 	end    int64 // bytes of the leaves' file
 	last   time.Time
 	signed Checkpoint
+	kept   Checkpoint // the last that was kept among all
 	broken error // a write that could not be undone; permanent
 }
 
@@ -135,7 +136,7 @@ func (l *Ledger) signEvery(period time.Duration) {
 			case <-l.stop:
 				return
 			}
-			if _, err := l.Checkpoint(); err != nil {
+			if _, err := l.sign(keepPeriod); err != nil {
 				l.log.Error("the ledger is not signed", "side", "srs", "reason", err)
 			}
 		}

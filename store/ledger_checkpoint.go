@@ -26,33 +26,54 @@ type Checkpoint struct {
 	Note   []byte // as signed
 }
 
+// keepPeriod is how often the signatures that come by themselves are kept. A
+// file of all would grow by millions of notes a year, and say no more: the newest
+// states all that those before it do.
+const keepPeriod = 10 * time.Minute
+
 // Checkpoint makes what was appended durable, signs the tree and keeps the
 // note. Without news it returns the newest one again.
-func (l *Ledger) Checkpoint() (Checkpoint, error) {
+func (l *Ledger) Checkpoint() (Checkpoint, error) { return l.sign(0) }
+
+// sign is Checkpoint, which keeps the note among all when the last that was kept
+// is at least so old.
+func (l *Ledger) sign(keep time.Duration) (Checkpoint, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.signed.Note != nil && l.signed.Size == l.size {
-		return l.signed, nil
+	if l.signed.Note == nil || l.signed.Size != l.size {
+		if err := l.signNew(); err != nil {
+			return Checkpoint{}, err
+		}
 	}
+	if l.kept.Size != l.signed.Size && l.signed.Time.Sub(l.kept.Time) >= keep {
+		if err := l.keep(l.signed); err != nil {
+			return Checkpoint{}, fmt.Errorf("ledger: checkpoint: %w", err)
+		}
+	}
+	return l.signed, nil
+}
+
+// signNew makes the tree as it is durable, and the newest checkpoint.
+func (l *Ledger) signNew() error {
 	if l.broken != nil {
-		return Checkpoint{}, l.broken
+		return l.broken
 	}
 	if err := l.syncFiles(); err != nil {
-		return Checkpoint{}, fmt.Errorf("ledger: %w", err)
+		return fmt.Errorf("ledger: %w", err)
 	}
 	root, err := tlog.TreeHash(l.size, l.reader())
 	if err != nil {
-		return Checkpoint{}, fmt.Errorf("ledger: %w", err)
+		return fmt.Errorf("ledger: %w", err)
 	}
 	c := Checkpoint{Origin: l.signer.Name(), Size: l.size, Root: root, Time: l.now().UTC().Truncate(time.Second)}
 	if c.Note, err = note.Sign(&note.Note{Text: c.text()}, l.signer); err != nil {
-		return Checkpoint{}, fmt.Errorf("ledger: %w", err)
+		return fmt.Errorf("ledger: %w", err)
 	}
-	if err := l.keep(c); err != nil {
-		return Checkpoint{}, fmt.Errorf("ledger: checkpoint: %w", err)
+	if err := l.sys.replace(filepath.Join(l.dir, checkpointFile), c.Note); err != nil {
+		return fmt.Errorf("ledger: checkpoint: %w", err)
 	}
 	l.signed = c
-	return c, nil
+	return nil
 }
 
 func (l *Ledger) syncFiles() error {
@@ -65,7 +86,7 @@ func (l *Ledger) syncFiles() error {
 
 const timeLine = "time "
 
-// keep appends the checkpoint to all of them and makes it the newest.
+// keep appends the checkpoint to all that are kept.
 func (l *Ledger) keep(c Checkpoint) error {
 	all, err := l.sys.OpenFile(filepath.Join(l.dir, checkpointsFile), os.O_WRONLY|os.O_APPEND|os.O_CREATE, fileMode)
 	if err != nil {
@@ -75,7 +96,8 @@ func (l *Ledger) keep(c Checkpoint) error {
 	if err := errors.Join(err, all.Close()); err != nil {
 		return err
 	}
-	return l.sys.replace(filepath.Join(l.dir, checkpointFile), c.Note)
+	l.kept = c
+	return nil
 }
 
 func (c Checkpoint) text() string {

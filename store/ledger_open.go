@@ -298,28 +298,58 @@ func (l *Ledger) compare() error {
 	return nil
 }
 
-// mendCheckpoints cuts off a note that a crash tore. Nobody was told of it.
+// mendCheckpoints cuts off a note that a crash tore. Nobody was told of it. It
+// reads the end of the file only, which grows for ever.
 func (l *Ledger) mendCheckpoints() error {
 	name := filepath.Join(l.dir, checkpointsFile)
-	b, err := os.ReadFile(name)
+	b, before, err := readTail(name, noteMost)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	if err != nil {
+		return err
+	}
 	whole := bytes.LastIndex(b, []byte("\n\n")) + 2
-	for err == nil && whole >= 2 && !bytes.HasPrefix(lastLine(b[:whole-1]), []byte("—")) {
+	for whole >= 2 && !bytes.HasPrefix(lastLine(b[:whole-1]), []byte("—")) {
 		whole = bytes.LastIndex(b[:whole-2], []byte("\n\n")) + 2
 	}
 	if whole < 2 {
+		if before > 0 {
+			return nil // no note is so long: Verify reports what this is
+		}
 		whole = 0
 	}
-	if err != nil || whole == len(b) {
-		return err
+	// What cannot be read is kept anew; Verify reports it.
+	begins := max(0, bytes.LastIndex(b[:max(0, whole-2)], []byte("\n\n")))
+	begins = max(0, bytes.LastIndex(b[:begins], []byte("\n\n")))
+	if signed := bytes.TrimLeft(b[begins:max(begins, whole-1)], "\n"); len(signed) > 0 {
+		l.kept, _ = ReadCheckpoint(bytes.Clone(signed), l.vkey)
+	}
+	if whole == len(b) {
+		return nil
 	}
 	f, err := l.sys.OpenFile(name, os.O_WRONLY, fileMode)
 	if err != nil {
 		return err
 	}
-	return errors.Join(l.sys.Truncate(f, int64(whole)), f.Close())
+	return errors.Join(l.sys.Truncate(f, before+int64(whole)), f.Close())
+}
+
+// readTail reads the last bytes of a file, at most so many; before is where they
+// begin.
+func readTail(name string, most int64) (b []byte, before int64, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	before = max(0, info.Size()-most)
+	b, err = io.ReadAll(io.NewSectionReader(f, before, info.Size()-before))
+	return b, before, err
 }
 
 // lastLine returns the last line of b, which ends with a newline.

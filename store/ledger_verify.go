@@ -3,8 +3,6 @@ package store
 import (
 	"bufio"
 	"bytes"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -72,18 +70,22 @@ func (e *treeEdge) root() tlog.Hash {
 // neither index nor stored hashes. Each leaf is given to see, when see is not
 // nil. The error is of reading; what is wrong with the log is in the report.
 func VerifyLog(dir string, see func(seq int64, l Leaf)) (LogReport, error) {
-	v := verification{see: see, gone: make(map[string][]int64)}
+	v := verification{see: see, gone: make(map[string]*goneRows)}
 	vkey, err := os.ReadFile(filepath.Join(dir, verifierFile))
 	if err != nil {
 		return v.LogReport, err
 	}
-	if v.stated, err = v.checkpoints(dir, strings.TrimSpace(string(vkey))); err != nil {
+	v.vkey = strings.TrimSpace(string(vkey))
+	if err := v.newest(dir); err != nil {
 		return v.LogReport, err
 	}
-	if v.rows, err = v.rowDigests(dir); err != nil {
+	v.notes, v.endNotes = iter.Pull2(notesOf(dir))
+	defer v.endNotes()
+	v.rows = rowReader{dir: dir, find: v.find}
+	defer v.rows.close()
+	if err := v.compare(); err != nil {
 		return v.LogReport, err
 	}
-	v.compare()
 	for text, err := range leavesOf(dir) {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			// A crash tears the last leaf. What a checkpoint states is missed
@@ -94,29 +96,48 @@ func VerifyLog(dir string, see func(seq int64, l Leaf)) (LogReport, error) {
 			v.find("unreadable", v.here(), "%v", err)
 			break
 		}
-		v.leaf(text)
-		v.compare()
+		if err := v.leaf(text); err != nil {
+			return v.LogReport, err
+		}
+		if err := v.compare(); err != nil {
+			return v.LogReport, err
+		}
 	}
-	v.finish()
-	return v.LogReport, nil
+	return v.LogReport, v.finish()
 }
 
-// verification is one reading of a log.
+// verification is one reading of a log. Leaves, checkpoints and rows pass by
+// side by side, in the order in which they were written: none of the three,
+// which grow for ever, is held in memory.
 type verification struct {
 	LogReport
+	vkey      string
 	see       func(seq int64, l Leaf)
-	stated    map[int64][]Checkpoint // by size, those not reached yet
-	rows      map[string]bool        // digests of rows whose leaf did not come yet
-	gone      map[string][]int64     // leaves without their row, by month
-	destroyed []string               // months whose rows the log says are destroyed
+	notes     func() (signed []byte, err error, ok bool)
+	endNotes  func()
+	noted     int          // notes read
+	next      []Checkpoint // of them, those not reached yet
+	apart     *Checkpoint  // the newest, which lies apart
+	rows      rowReader
+	gone      map[string]*goneRows // leaves without their row, by month
+	destroyed []string             // months whose rows the log says are destroyed
 	edge      treeEdge
 	before    time.Time
 }
 
+// goneRows are the leaves of a month whose row is not there.
+type goneRows struct {
+	n     int
+	first []int64 // of them, at most goneMost
+}
+
+// goneMost is how many of a month are reported one by one.
+const goneMost = 1000
+
 func (v *verification) here() string { return fmt.Sprintf("leaf %d", v.edge.size) }
 
 // leaf takes the next leaf.
-func (v *verification) leaf(text []byte) {
+func (v *verification) leaf(text []byte) error {
 	var leaf Leaf
 	if err := leaf.UnmarshalText(text); err != nil {
 		v.find("altered", v.here(), "%v", err)
@@ -125,12 +146,17 @@ func (v *verification) leaf(text []byte) {
 		v.find("out-of-order", v.here(), "its time %s is before that of the leaf before it", leaf.Time.Format(time.RFC3339))
 	}
 	v.before = leaf.Time
-	if leaf.Row != "" && v.rows[leaf.Row] {
-		v.Rows++
-		delete(v.rows, leaf.Row)
-	} else if leaf.Row != "" {
+	if leaf.Row != "" {
 		month := leaf.Time.Format(rowsMonth)
-		v.gone[month] = append(v.gone[month], v.edge.size)
+		there, err := v.rows.has(month, leaf.Row)
+		if err != nil {
+			return err
+		}
+		if there {
+			v.Rows++
+		} else {
+			v.missRow(month)
+		}
 	}
 	if leaf.Kind == EventRowsDestroyed {
 		v.destroyed = append(v.destroyed, leaf.Subject)
@@ -139,108 +165,143 @@ func (v *verification) leaf(text []byte) {
 		v.see(v.edge.size, leaf)
 	}
 	v.edge.add(text)
+	return nil
+}
+
+func (v *verification) missRow(month string) {
+	g := v.gone[month]
+	if g == nil {
+		g = new(goneRows)
+		v.gone[month] = g
+	}
+	if g.n++; len(g.first) < goneMost {
+		g.first = append(g.first, v.edge.size)
+	}
 }
 
 // compare holds the tree as it is now against the checkpoints of its size.
-func (v *verification) compare() {
-	for _, c := range v.stated[v.edge.size] {
-		if c.Root != v.edge.root() {
-			v.find("altered", fmt.Sprintf("leaves 0-%d", v.edge.size-1),
-				"the checkpoint of %d leaves states another root: leaves were changed, removed or put in", v.edge.size)
+func (v *verification) compare() error {
+	if err := v.readNotes(v.edge.size); err != nil {
+		return err
+	}
+	v.next = slices.DeleteFunc(v.next, v.reached)
+	if v.apart != nil && v.reached(*v.apart) {
+		v.apart = nil
+	}
+	return nil
+}
+
+// reached holds the tree against a checkpoint of its size; false: of another.
+func (v *verification) reached(c Checkpoint) bool {
+	if c.Size == v.edge.size && c.Root != v.edge.root() {
+		v.find("altered", fmt.Sprintf("leaves 0-%d", v.edge.size-1),
+			"the checkpoint of %d leaves states another root: leaves were changed, removed or put in", v.edge.size)
+	}
+	return c.Size == v.edge.size
+}
+
+// readNotes reads checkpoints up to the first that states more leaves than
+// size. Each states as many as the one before it, or more.
+func (v *verification) readNotes(size int64) error {
+	for v.notes != nil && !slices.ContainsFunc(v.next, func(c Checkpoint) bool { return c.Size > size }) {
+		signed, err, ok := v.notes()
+		if !ok {
+			v.notes = nil
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		v.noted++
+		where := fmt.Sprintf("%s/%s, note %d", ledgerDir, checkpointsFile, v.noted)
+		c, err := v.take(where, signed)
+		switch {
+		case err != nil:
+		case c.Size < size:
+			v.find("out-of-order", where, "it states %d leaves, one before it more", c.Size)
+		default:
+			v.next = append(v.next, c)
 		}
 	}
-	delete(v.stated, v.edge.size)
+	return nil
+}
+
+// take reads a checkpoint, and reports one that is none.
+func (v *verification) take(where string, signed []byte) (Checkpoint, error) {
+	c, err := ReadCheckpoint(signed, v.vkey)
+	if err != nil {
+		v.find("altered", where, "%v", err)
+		return c, err
+	}
+	v.Checkpoints++
+	if c.Size >= v.Newest.Size {
+		v.Newest = c
+	}
+	return c, nil
+}
+
+// newest reads the newest checkpoint, which lies apart.
+func (v *verification) newest(dir string) error {
+	signed, err := os.ReadFile(filepath.Join(dir, checkpointFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if c, err := v.take(ledgerDir+"/"+checkpointFile, signed); err == nil {
+		v.apart = &c
+	}
+	return nil
 }
 
 // finish reports what did not come.
-func (v *verification) finish() {
+func (v *verification) finish() error {
 	v.Leaves = v.edge.size
-	for month, seqs := range v.gone {
+	var err error
+	if v.RowsLoose, err = v.rows.finish(); err != nil {
+		return err
+	}
+	for month, g := range v.gone {
 		if slices.Contains(v.destroyed, month) {
-			v.RowsGone += len(seqs)
+			v.RowsGone += g.n
 			continue
 		}
-		for _, seq := range seqs {
+		for _, seq := range g.first {
 			v.find("missing", fmt.Sprintf("leaf %d", seq), "the readable row beside it is not in %s/%s/%s.jsonl", ledgerDir, rowsDir, month)
 		}
+		if more := g.n - len(g.first); more > 0 {
+			v.find("missing", fmt.Sprintf("%s/%s/%s.jsonl", ledgerDir, rowsDir, month), "%d more rows of leaves are not in it", more)
+		}
 	}
-	for size := range v.stated {
+	return v.finishNotes()
+}
+
+// finishNotes reports the checkpoints that state more leaves than there are.
+func (v *verification) finishNotes() error {
+	sizes := make(map[int64]bool)
+	if v.apart != nil {
+		sizes[v.apart.Size] = true
+	}
+	for {
+		for _, c := range v.next {
+			sizes[c.Size] = true
+		}
+		if v.next = nil; v.notes == nil {
+			break
+		}
+		if err := v.readNotes(v.edge.size); err != nil {
+			return err
+		}
+	}
+	for size := range sizes {
 		v.find("missing", fmt.Sprintf("leaves %d-%d", v.edge.size, size-1), "a checkpoint states %d leaves, the log holds %d", size, v.edge.size)
 	}
-	// A row is written before its leaf: a crash between leaves it alone. It
-	// proves nothing, and nothing refers to it.
-	v.RowsLoose = len(v.rows)
+	return nil
 }
 
 func (r *LogReport) find(what, where, format string, args ...any) {
 	r.Findings = append(r.Findings, Finding{What: what, Where: where, Detail: fmt.Sprintf(format, args...)})
-}
-
-// checkpoints reads all that were signed, by size.
-func (r *LogReport) checkpoints(dir, vkey string) (map[int64][]Checkpoint, error) {
-	stated := make(map[int64][]Checkpoint)
-	take := func(where string, signed []byte) {
-		c, err := ReadCheckpoint(signed, vkey)
-		if err != nil {
-			r.find("altered", where, "%v", err)
-			return
-		}
-		stated[c.Size] = append(stated[c.Size], c)
-		r.Checkpoints++
-		if c.Size >= r.Newest.Size {
-			r.Newest = c
-		}
-	}
-	all, err := os.ReadFile(filepath.Join(dir, checkpointsFile))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	for i := 1; len(all) > 0; i++ {
-		// A note is text, an empty line, signatures; another empty line ends it.
-		text, rest, _ := bytes.Cut(all, []byte("\n\n"))
-		signatures, after, _ := bytes.Cut(rest, []byte("\n\n"))
-		take(fmt.Sprintf("%s/%s, note %d", ledgerDir, checkpointsFile, i), fmt.Appendf(nil, "%s\n\n%s\n", text, signatures))
-		all = after
-	}
-	newest, err := os.ReadFile(filepath.Join(dir, checkpointFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return stated, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	take(ledgerDir+"/"+checkpointFile, newest)
-	return stated, nil
-}
-
-// rowDigests reads the readable rows and holds each against its own digest.
-func (r *LogReport) rowDigests(dir string) (map[string]bool, error) {
-	files, err := filepath.Glob(filepath.Join(dir, rowsDir, "*.jsonl"))
-	if err != nil {
-		return nil, err
-	}
-	digests := make(map[string]bool)
-	for _, name := range files {
-		lines, err := linesOf(name)
-		if err != nil {
-			return nil, err
-		}
-		for i, line := range lines {
-			var saved savedRow
-			where := fmt.Sprintf("%s/%s/%s:%d", ledgerDir, rowsDir, filepath.Base(name), i+1)
-			if err := json.Unmarshal(line, &saved); err != nil {
-				// A crash tears a line before its leaf is written.
-				continue
-			}
-			salt, err := hex.DecodeString(saved.Salt)
-			if err != nil || saltedDigest(salt, saved.Row) != saved.Digest {
-				r.find("altered", where, "the row is not the one its digest was made of")
-				continue
-			}
-			digests[saved.Digest] = true
-		}
-	}
-	return digests, nil
 }
 
 // linesOf returns the lines of a file that are not empty; a missing file has
