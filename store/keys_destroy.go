@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 )
 
@@ -73,11 +72,16 @@ func (k *Keys) DayOf(id string) (Day, error) {
 	if _, err := began(id); err != nil {
 		return "", err
 	}
-	found, err := filepath.Glob(filepath.Join(k.dir, headersDir, "*", id))
-	if err != nil || len(found) == 0 {
-		return "", err
+	days, err := os.ReadDir(filepath.Join(k.dir, headersDir))
+	if err != nil {
+		return "", fmt.Errorf("keys: %w", err)
 	}
-	return Day(filepath.Base(filepath.Dir(found[0]))), nil
+	for _, d := range days {
+		if _, err := os.Lstat(k.header(Day(d.Name()), id)); err == nil {
+			return Day(d.Name()), nil
+		}
+	}
+	return "", nil
 }
 
 // DestroyHeader ends one recording: nothing opens it any more.
@@ -123,8 +127,12 @@ func (k *Keys) DestroyDay(d Day, held []string) (destroyed []string, gone bool, 
 	if err != nil {
 		return nil, false, err
 	}
+	keep := make(map[string]bool, len(held))
+	for _, id := range held {
+		keep[id] = true
+	}
 	for _, id := range ids {
-		if slices.Contains(held, id) {
+		if keep[id] {
 			continue
 		}
 		if err := k.DestroyHeader(d, id); err != nil {

@@ -80,7 +80,7 @@ type Ledger struct {
 	last   time.Time
 	signed Checkpoint
 	kept   Checkpoint // the last that was kept among all
-	broken error // a write that could not be undone; permanent
+	broken error      // a write that could not be undone; permanent
 }
 
 const (

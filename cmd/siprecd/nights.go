@@ -135,17 +135,17 @@ func (k *keeper) night(ctx context.Context) ([]store.Deaths, error) {
 func (k *keeper) compact(ctx context.Context) error {
 	k.mu.Lock()
 	traces := k.traces
+	// What dies while it runs may leave traces in the new file.
+	k.traces = false
 	k.mu.Unlock()
 	if !traces {
 		return nil
 	}
-	if err := k.store.Compact(ctx); err != nil {
-		return err
+	err := k.store.Compact(ctx)
+	if err != nil {
+		k.ended()
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.traces = false
-	return nil
+	return err
 }
 
 // ended tells the keeper that a recording died before its day.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -210,17 +211,8 @@ func (d *desk) retentionPlan(r *http.Request) (any, error) {
 			break
 		}
 		n := plannedNight{Day: day, Held: []held{}, Due: day <= today}
-		for row, err := range d.store.Catalog.Find(r.Context(), store.Query{Dies: day}) {
-			if err != nil {
-				return nil, err
-			}
-			if row.State == store.Deleted {
-				continue
-			}
-			n.Recordings++
-			if row.Hold != nil && today < row.Hold.Until {
-				n.Held = append(n.Held, held{row.ID, *row.Hold})
-			}
+		if err := d.planned(r.Context(), &n, today); err != nil {
+			return nil, err
 		}
 		if n.Due {
 			n.Why = night.Why
@@ -230,6 +222,28 @@ func (d *desk) retentionPlan(r *http.Request) (any, error) {
 		}
 	}
 	return plan, nil
+}
+
+// planned counts what dies on a day; only what is held is read.
+func (d *desk) planned(ctx context.Context, n *plannedNight, today store.Day) error {
+	all, err := d.store.Catalog.Count(ctx, store.Query{Dies: n.Day})
+	if err != nil {
+		return err
+	}
+	gone, err := d.store.Catalog.Count(ctx, store.Query{Dies: n.Day, States: []store.State{store.Deleted}})
+	if err != nil {
+		return err
+	}
+	n.Recordings = all - gone
+	for row, err := range d.store.Catalog.Find(ctx, store.Query{Dies: n.Day, Held: true}) {
+		if err != nil {
+			return err
+		}
+		if row.State != store.Deleted && today < row.Hold.Until {
+			n.Held = append(n.Held, held{row.ID, *row.Hold})
+		}
+	}
+	return nil
 }
 
 func (d *desk) retentionConfirm(r *http.Request) (any, error) {
