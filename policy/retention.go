@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -25,14 +26,50 @@ type Clock struct {
 	Zone      *time.Location
 	Newest    time.Time     // of the ledger's newest leaf; zero: none
 	Ran       time.Duration // monotonic running time since the last destruction, or since the start
-	Proofs    []Proof       // clocks that are not this machine's
+	Jumped    time.Duration // by how much it moved on beyond running time since it was last believed
+	Away      time.Duration // nothing ran for so long by it before the start, unless it was believed since; it may be a jump
+	Proofs    []Proof       // clocks that are not this machine's, one reading of each
 	Confirmed string        // an administrator confirmed the plan through this day; "": nobody did
 }
 
-// Proof is another clock's reading.
+// Proof is another clock's reading. What could be written by whoever pleases is
+// none: two of them that agree let everything die that is due.
 type Proof struct {
 	Name  string        // "ntp", "src sbc-1", "witness"
 	Error time.Duration // by how much this machine is ahead of it
+}
+
+// Agrees reports whether that clock says what this machine's does.
+func (p Proof) Agrees() bool { return p.Error.Abs() <= agreement }
+
+// String says what the clock says.
+func (p Proof) String() string {
+	by := p.Error.Abs().Round(time.Second)
+	switch {
+	case p.Agrees():
+		return p.Name + " agrees"
+	case p.Error > 0:
+		return fmt.Sprintf("%s is %v behind this machine's clock", p.Name, by)
+	}
+	return fmt.Sprintf("%s is %v ahead of this machine's clock", p.Name, by)
+}
+
+// Proved reports whether the other clocks prove this machine's: two that agree,
+// and more of them than of those that do not.
+func (c Clock) Proved() bool {
+	agree, against := c.count()
+	return agree >= 2 && agree > len(against)
+}
+
+func (c Clock) count() (agree int, against []string) {
+	for _, p := range c.Proofs {
+		if p.Agrees() {
+			agree++
+		} else {
+			against = append(against, p.String())
+		}
+	}
+	return agree, against
 }
 
 const (
@@ -54,7 +91,16 @@ type Night struct {
 }
 
 // PlanNight decides which of the days (2006-01-02) that have keys die now.
-// Missed nights are made up in order. When in doubt it keeps.
+// Missed nights are made up in order. When in doubt it keeps:
+//
+//	the clock is behind the ledger         nothing dies, whoever agrees
+//	two others agree, fewer do not         all that is due
+//	another says otherwise, or the clock   nothing
+//	jumped, or may have while away
+//	else                                   one day for each 20 h of running
+//
+// but for what an administrator confirmed. So one false clock keeps what is due,
+// which is an alarm, and lets nothing die.
 func PlanNight(days []string, c Clock) Night {
 	today := c.Wall.In(c.Zone).Format(time.DateOnly)
 	var due []string
@@ -70,20 +116,16 @@ func PlanNight(days []string, c Clock) Night {
 		n.Doubt, n.Wait = true, due
 		return n
 	}
-	agree, against := 0, ""
-	for _, p := range c.Proofs {
-		if p.Error.Abs() <= agreement {
-			agree++
-		} else {
-			against = fmt.Sprintf("this machine's clock is %v from %s", p.Error.Round(time.Second), p.Name)
-		}
-	}
+	why := c.suspicion()
 	switch {
-	case agree >= 2:
+	case c.Proved():
 		n.Destroy = due
-	case against != "" && agree == 0:
+	case why != "":
 		n.Doubt = true
-		n.confirmed(due, c, against)
+		n.confirmed(due, c, why)
+	case c.Away > perDay && len(due) > 0:
+		n.confirmed(due, c, fmt.Sprintf("by this machine's clock nothing ran for %v before the start, or it jumped ahead, and no two other clocks agree with it", c.Away.Round(time.Second)))
+		n.Doubt = len(n.Wait) > 0
 	case c.Ran >= perDay && len(due) > 0:
 		n.confirmed(due[1:], c, "no two other clocks agree with this machine's: one day dies for each 20 hours of running time")
 		n.Destroy = slices.Concat(due[:1], n.Destroy)
@@ -92,6 +134,18 @@ func PlanNight(days []string, c Clock) Night {
 	}
 	n.Doubt = n.Doubt || len(n.Wait) > 1
 	return n
+}
+
+// suspicion says what speaks against the clock whatever is due; "" nothing.
+func (c Clock) suspicion() string {
+	_, against := c.count()
+	switch {
+	case len(against) > 0:
+		return strings.Join(against, ", ")
+	case c.Jumped > agreement:
+		return fmt.Sprintf("this machine's clock jumped ahead by %v, and no two other clocks agree with it", c.Jumped.Round(time.Second))
+	}
+	return ""
 }
 
 // confirmed lets those of due die that an administrator named; the others

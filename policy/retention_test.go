@@ -139,6 +139,15 @@ func TestAClockInDoubtKeeps(t *testing.T) {
 		{"jumped ahead, other clocks say so", Clock{Ran: 99 * time.Hour, Proofs: []Proof{{"ntp", 2400 * time.Hour}, {"src sbc-1", 2400 * time.Hour}}}, 0, true},
 		{"one for it, one against", Clock{Ran: time.Hour, Proofs: []Proof{{"ntp", 0}, {"src sbc-1", 2400 * time.Hour}}}, 0, true},
 		{"two for it, one against", Clock{Proofs: []Proof{{"ntp", 0}, {"witness", time.Second}, {"src sbc-1", -9 * time.Hour}}}, 100, false},
+		{"two for it, two against", Clock{Ran: 99 * time.Hour, Proofs: []Proof{{"ntp", 0}, {"witness", 0}, {"src sbc-1", 2400 * time.Hour}, {"src sbc-2", 2400 * time.Hour}}}, 0, true},
+		{"one for it, one against, has run a day", Clock{Ran: 99 * time.Hour, Proofs: []Proof{{"ntp", 0}, {"src sbc-1", 2400 * time.Hour}}}, 0, true},
+		{"jumped while it ran", Clock{Ran: 99 * time.Hour, Jumped: 2400 * time.Hour}, 0, true},
+		{"jumped while it ran, one agrees", Clock{Ran: 99 * time.Hour, Jumped: 2400 * time.Hour, Proofs: []Proof{{"ntp", 0}}}, 0, true},
+		{"jumped while it ran, two agree", Clock{Jumped: 2400 * time.Hour, Proofs: []Proof{{"ntp", 0}, {"src sbc-1", 0}}}, 100, false},
+		{"slewed while it ran", Clock{Ran: 24 * time.Hour, Jumped: time.Minute}, 1, true},
+		{"jumped while it was off", Clock{Ran: 99 * time.Hour, Away: 2400 * time.Hour, Proofs: []Proof{{"ntp", 0}}}, 0, true},
+		{"was off for a night", Clock{Ran: 24 * time.Hour, Away: 12 * time.Hour}, 1, true},
+		{"was off for a week, confirmed", Clock{Away: 168 * time.Hour, Confirmed: "2027-03-01"}, 100, false},
 		{"went back", Clock{Ran: 99 * time.Hour, Newest: wall.AddDate(0, 0, 3), Proofs: []Proof{{"ntp", 0}, {"witness", 0}}}, 0, true},
 		{"confirmed by an administrator", Clock{Confirmed: "2027-02-10"}, 81, true},
 		{"confirmed, and has run a day", Clock{Confirmed: "2027-03-01", Ran: 24 * time.Hour}, 100, false},
@@ -158,6 +167,16 @@ func TestAClockInDoubtKeeps(t *testing.T) {
 			}
 		})
 	}
+}
+
+func ExampleProof() {
+	fmt.Println(Proof{Name: "ntp"})
+	fmt.Println(Proof{Name: "src sbc-1", Error: 9 * time.Hour})
+	fmt.Println(Proof{Name: "src sbc-2", Error: -time.Hour})
+	// Output:
+	// ntp agrees
+	// src sbc-1 is 9h0m0s behind this machine's clock
+	// src sbc-2 is 1h0m0s ahead of this machine's clock
 }
 
 func ExampleDies() {

@@ -62,6 +62,9 @@ func (s *serverState) takeRequest(f *flow, m *Message) {
 		}
 		return
 	}
+	if f.stream != nil && f.source.Digest == nil {
+		s.dated(f.source.Name, m.reading(time.Now(), f.remote.Addr()))
+	}
 	var merged *serverTx
 	if m.Method != "ACK" {
 		merged = s.table.open(time.Now(), tx)
@@ -90,6 +93,9 @@ func (s *serverState) within(tx *serverTx) {
 	// the mailbox is all there will ever be.
 	if d != nil && !d.post(tx) {
 		s.table.forget(tx) // lost, as on the network: the repetition comes as new
+	}
+	if d != nil {
+		s.dated(d.info.Source, d.begun, m.reading(time.Now(), tx.flow.remote.Addr()))
 	}
 	s.mu.Unlock()
 	if d == nil {
@@ -232,7 +238,7 @@ func (s *serverState) open(tx *serverTx) {
 		offers: make(chan *Offer), inbox: make(chan any, inboxSize), calls: make(chan func()),
 		bye: make(chan *EndError, 1), done: make(chan struct{}), srv: s, flow: f,
 	}
-	d.info.Source = f.source.Name
+	d.info.Source, d.begun = f.source.Name, m.reading(d.info.Arrived, f.remote.Addr())
 	key := dialogKey{m.CallID, tx.tag, m.FromTag}
 	s.mu.Lock()
 	if s.closed {
@@ -242,6 +248,7 @@ func (s *serverState) open(tx *serverTx) {
 	}
 	tx.session = d
 	s.dialogs[key] = d
+	s.count(f) // its account may have told which of several sources it is
 	s.actors.Add(1)
 	s.mu.Unlock()
 	go func() {

@@ -23,6 +23,16 @@
 // transactions' clock. Start starts the readers and the clock; Close ends the
 // sessions with BYE, waits for them and then for the readers.
 //
+// # The source's clock
+//
+// The Date header (RFC 3261 section 20.17) of a request is kept as the clock of
+// its source, SourceStats.Clock, only where it is certain who sent it: over a
+// connection of a source that needs no account, and within a dialog, whose tag of
+// ours nobody knows who did not get our 200; the ACK vouches for the Date of its
+// INVITE too. A datagram alone proves nothing, for its address is forged easily.
+// Whoever can read and change what passes between the SRC and us can forge a
+// Date, except over TLS.
+//
 // # Bodies
 //
 // A body is taken apart by readContent: multipart of any shape, SDP, metadata

@@ -91,5 +91,6 @@ type SourceStats struct {
 	Requests    int64 // SIP requests accepted from it
 	Refused     int64 // requests answered 4xx-6xx
 	ParseErrors int64
-	Sessions    int // live recording sessions
+	Sessions    int          // live recording sessions
+	Clock       ClockReading // the newest Date that was certainly its own
 }

@@ -49,6 +49,8 @@ type Session struct {
 	flow        *flow // the connection the SRC used last
 	undelivered []*Offer
 	snapped     time.Time // when a snapshot was last requested
+
+	begun ClockReading // of the INVITE; never changed
 }
 
 // canceled is a CANCEL of the INVITE; its value is the Reason header.

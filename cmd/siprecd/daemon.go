@@ -32,7 +32,7 @@ type daemonOptions struct {
 }
 
 // daemon is a running recorder. Its parts are started in the order store,
-// media, recorder, SIP, control, so that nothing arrives before it can be
+// media, recorder, SIP, keeper, control, so that nothing arrives before it can be
 // kept, and stopped the other way round.
 type daemon struct {
 	log       *slog.Logger
@@ -87,6 +87,7 @@ func startDaemon(o daemonOptions) (d *daemon, err error) {
 	if d.store, err = store.Open(store.Options{Dir: d.dir, Log: d.log, RunKey: key}); err != nil {
 		return d, err
 	}
+	left := d.store.Ledger.Last()
 	d.tellStart(o.Config)
 	if d.rtp, err = media.NewReceiver(media.ReceiverConfig{
 		PortMin: o.Config.Media.FirstPort, PortMax: o.Config.Media.LastPort, Log: d.log,
@@ -99,14 +100,15 @@ func startDaemon(o daemonOptions) (d *daemon, err error) {
 		return d, err
 	}
 	d.rec = rec
-	d.keeper = &keeper{
-		store: d.store, config: d.cfg.Load, now: time.Now, proofs: otherClocks,
-		failed: func(what string, err error) { d.log.Error(what, "side", "srs", "reason", err) },
-	}
-	d.keeper.start()
 	if err = d.startSIP(o.Config); err != nil {
 		return d, err
 	}
+	d.keeper = &keeper{
+		store: d.store, config: d.cfg.Load, now: time.Now, left: left, proofs: d.proofs,
+		running: func() time.Duration { return time.Since(d.started) },
+		failed:  func(what string, err error) { d.log.Error(what, "side", "srs", "reason", err) },
+	}
+	d.keeper.start()
 	return d, d.startControl()
 }
 

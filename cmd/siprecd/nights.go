@@ -21,26 +21,36 @@ const (
 
 // keeper lets days die when they are over, and makes the keys of days to come.
 type keeper struct {
-	store  *store.Store
-	config func() *config.Config
-	now    func() time.Time
-	proofs func() []policy.Proof
-	failed func(what string, err error) // told of what went wrong
+	store   *store.Store
+	config  func() *config.Config
+	now     func() time.Time
+	running func() time.Duration // monotonic, whatever happens to now
+	proofs  func() []policy.Proof
+	failed  func(what string, err error) // told of what went wrong
 
 	cancel context.CancelFunc // by close
 	done   chan struct{}
 
-	mu        sync.Mutex // guards what follows
-	since     time.Time  // of the last destruction, or the start; its monotonic reading counts
-	confirmed store.Day  // an administrator confirmed the plan through this day
-	traces    bool       // the catalogue's file may hold bytes of what died
-	last      policy.Night
+	mu        sync.Mutex    // guards what follows
+	since     time.Duration // of the last destruction, or the start, by running
+	believed  time.Time     // what the clock said when it was last believed; zero: not since the start
+	then      time.Duration // by running
+	left      time.Time     // when the ledger was last written to before the start; zero: never, or believed since
+	confirmed store.Day     // an administrator confirmed the plan through this day
+	traces    bool          // the catalogue's file may hold bytes of what died
+	last      planned
+}
+
+// planned is a night, and what was known of the clock when it was planned.
+type planned struct {
+	policy.Night
+	clock policy.Clock
 }
 
 // start begins the keeper's goroutine; close waits for it.
 func (k *keeper) start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	k.since, k.cancel, k.done = k.now(), cancel, make(chan struct{})
+	k.cancel, k.done = cancel, make(chan struct{})
 	go k.run(ctx)
 }
 
@@ -89,10 +99,10 @@ func (k *keeper) ahead(ctx context.Context) error {
 }
 
 // plan decides what would die now.
-func (k *keeper) plan() (policy.Night, error) {
+func (k *keeper) plan() (planned, error) {
 	due, err := k.store.DueDays(k.today())
 	if err != nil {
-		return policy.Night{}, err
+		return planned{}, err
 	}
 	days := make([]string, len(due))
 	for i, d := range due {
@@ -100,12 +110,34 @@ func (k *keeper) plan() (policy.Night, error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := k.now()
-	k.last = policy.PlanNight(days, policy.Clock{
-		Wall: now, Zone: k.config().Site.TimeZone, Newest: k.store.Ledger.Last(),
-		Ran: now.Sub(k.since), Proofs: k.proofs(), Confirmed: string(k.confirmed),
-	})
+	clock := k.clock()
+	k.last = planned{policy.PlanNight(days, clock), clock}
 	return k.last, nil
+}
+
+// clock gathers what is known of the time. k.mu is held.
+func (k *keeper) clock() policy.Clock {
+	wall, running := k.now().Round(0), k.running()
+	if k.believed.IsZero() {
+		k.believed, k.then = wall, running
+	}
+	c := policy.Clock{
+		Wall: wall, Zone: k.config().Site.TimeZone, Newest: k.store.Ledger.Last(),
+		Ran: running - k.since, Jumped: wall.Sub(k.believed) - (running - k.then),
+		Proofs: k.proofs(), Confirmed: string(k.confirmed),
+	}
+	if !k.left.IsZero() {
+		c.Away = k.believed.Sub(k.left)
+	}
+	if c.Proved() {
+		k.believe(wall)
+	}
+	return c
+}
+
+// believe starts anew with what jumps are measured from. k.mu is held.
+func (k *keeper) believe(wall time.Time) {
+	k.believed, k.then, k.left = wall, k.running(), time.Time{}
 }
 
 // night lets die what is due, oldest first.
@@ -124,7 +156,7 @@ func (k *keeper) night(ctx context.Context) ([]store.Deaths, error) {
 			return all, err
 		}
 		k.mu.Lock()
-		k.since, k.traces = k.now(), true
+		k.since, k.traces = k.running(), true
 		k.mu.Unlock()
 		all = append(all, deaths)
 	}
@@ -163,6 +195,9 @@ func (k *keeper) confirm(d store.Day) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.confirmed = d
+	if d >= k.today() {
+		k.believe(k.now().Round(0)) // the clock that says so is right
+	}
 	return nil
 }
 
@@ -173,12 +208,8 @@ func (k *keeper) warning() string {
 	if len(k.last.Wait) == 0 && !k.last.Doubt {
 		return ""
 	}
-	return fmt.Sprintf("retention waits with %d days, the first %s: %s (siprecd retention plan)", len(k.last.Wait), first(k.last.Wait), k.last.Why)
-}
-
-func first(list []string) string {
-	if len(list) == 0 {
-		return "none"
+	if len(k.last.Wait) == 0 {
+		return fmt.Sprintf("the clock is in doubt: %s: what falls due will wait (siprecd retention plan)", k.last.Why)
 	}
-	return list[0]
+	return fmt.Sprintf("retention waits with %d days, the first %s: %s (siprecd retention plan)", len(k.last.Wait), k.last.Wait[0], k.last.Why)
 }

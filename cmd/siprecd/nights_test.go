@@ -29,7 +29,8 @@ func TestTwoYearsOfNights(t *testing.T) {
 		proofs: func() []policy.Proof { return []policy.Proof{{Name: "ntp"}, {Name: "witness"}} },
 		failed: func(what string, err error) { t.Errorf("%s: %v", what, err) },
 	}
-	k.since = now
+	begin := now
+	k.running = func() time.Duration { return now.Sub(begin) }
 	const nights, every = 731, 30 // a recording every so many days, each costs real seconds of disk
 	type made struct {
 		id   string
@@ -74,7 +75,7 @@ func TestKeeperStops(t *testing.T) {
 	cfg, _ := config.Load("")
 	synctest.Test(t, func(t *testing.T) {
 		k := &keeper{
-			store: s, config: func() *config.Config { return cfg }, now: time.Now,
+			store: s, config: func() *config.Config { return cfg }, now: time.Now, running: func() time.Duration { return 0 },
 			proofs: func() []policy.Proof { return nil }, failed: func(what string, err error) { t.Errorf("%s: %v", what, err) },
 		}
 		k.start()

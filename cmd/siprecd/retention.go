@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"siprecd/store"
@@ -21,10 +23,27 @@ type RetentionCmd struct {
 // Help teaches by example.
 func (RetentionCmd) Help() string {
 	return `A recording lives through the 90th day after the day it ended, and is dead from
-the first moment of the next. When the clock cannot be believed nothing dies.
+the first moment of the next. When the clock cannot be believed nothing dies. Two
+other clocks that agree prove it: NTP, and the Date header of a [[src]] of the
+configuration, where it came over a connection or within a call, at most a day ago.
 
   siprecd retention plan --days 90          night by night, and what is held
   siprecd retention confirm 2027-02-22      the clock is right: let them die`
+}
+
+// retentionPlan is the answer to `siprecd retention plan --json`.
+type retentionPlan struct {
+	Nights []plannedNight `json:"nights"`
+	Clocks []otherClock   `json:"clocks"`        // all that were heard
+	Proved bool           `json:"proved"`        // they prove this machine's
+	Why    string         `json:"why,omitempty"` // what is due stays
+}
+
+// otherClock is what another clock says.
+type otherClock struct {
+	Name   string  `json:"name"`
+	Behind float64 `json:"behind"` // by so many seconds it is behind this machine's; below 0: ahead of it
+	Agrees bool    `json:"agrees"`
 }
 
 // plannedNight is one line of the plan.
@@ -49,7 +68,7 @@ type RetentionPlanCmd struct {
 
 // Run prints the plan.
 func (c *RetentionPlanCmd) Run(g *Globals) error {
-	var plan []plannedNight
+	var plan retentionPlan
 	if err := g.ask("GET", "/retention", url.Values{"days": {fmt.Sprint(c.Days)}}, nil, &plan); err != nil {
 		return err
 	}
@@ -58,22 +77,60 @@ func (c *RetentionPlanCmd) Run(g *Globals) error {
 		enc.SetIndent("", "  ")
 		return enc.Encode(plan)
 	}
-	if len(plan) == 0 {
-		fmt.Fprintf(g.out(), "nothing dies within %d days\n", c.Days)
-		return nil
+	plan.printNights(g.out(), c.Days)
+	plan.printClocks(g.out())
+	return nil
+}
+
+func (p *retentionPlan) printNights(w io.Writer, days int) {
+	if len(p.Nights) == 0 {
+		fmt.Fprintf(w, "nothing dies within %d days\n", days)
+		return
 	}
-	fmt.Fprintf(g.out(), "%-12s %10s %5s  %s\n", "DIES ON", "RECORDINGS", "HELD", "")
-	for _, n := range plan {
+	fmt.Fprintf(w, "%-12s %10s %5s  %s\n", "DIES ON", "RECORDINGS", "HELD", "")
+	for _, n := range p.Nights {
 		note := ""
 		if n.Due && n.Why != "" {
-			note = "stays: " + n.Why
+			note = "stays"
 		}
-		fmt.Fprintf(g.out(), "%-12s %10d %5d  %s\n", n.Day, n.Recordings, len(n.Held), note)
+		fmt.Fprintf(w, "%-12s %10d %5d  %s\n", n.Day, n.Recordings, len(n.Held), note)
 		for _, h := range n.Held {
-			fmt.Fprintf(g.out(), "  %s held until %s by %s: %s (%s)\n", h.ID, h.Hold.Until, h.Hold.By, h.Hold.Reason, h.Hold.Document)
+			fmt.Fprintf(w, "  %s held until %s by %s: %s (%s)\n", h.ID, h.Hold.Until, h.Hold.By, h.Hold.Reason, h.Hold.Document)
 		}
 	}
-	return nil
+}
+
+// printClocks prints what the other clocks say, and whether that is enough.
+func (p *retentionPlan) printClocks(w io.Writer) {
+	fmt.Fprintf(w, "\n%-32s %s\n", "CLOCK", "SAYS")
+	for _, c := range p.Clocks {
+		fmt.Fprintf(w, "%-32s %s\n", clip(c.Name, 32), c.says())
+	}
+	if len(p.Clocks) == 0 {
+		fmt.Fprintln(w, "no other clock is known: no NTP, and no [[src]] that sends its Date")
+	}
+	if p.Why != "" {
+		printItem(w, "why", p.Why)
+	}
+	if !p.Proved {
+		fmt.Fprintln(w, "it takes two that agree with this machine's clock to prove it")
+	}
+}
+
+// says is the clock's reading in at most 47 columns.
+func (c *otherClock) says() string {
+	by := time.Duration(c.Behind * float64(time.Second)).Abs().Round(time.Second)
+	switch {
+	case c.Agrees && by == 0:
+		return "agrees"
+	case c.Agrees && c.Behind > 0:
+		return fmt.Sprintf("agrees, %v behind", by)
+	case c.Agrees:
+		return fmt.Sprintf("agrees, %v ahead", by)
+	case c.Behind > 0:
+		return fmt.Sprintf("%v behind this machine's clock", by)
+	}
+	return fmt.Sprintf("%v ahead of this machine's clock", by)
 }
 
 // RetentionConfirmCmd is `siprecd retention confirm`.
@@ -205,7 +262,10 @@ func (d *desk) retentionPlan(r *http.Request) (any, error) {
 		return nil, err
 	}
 	until := store.Day(d.keeper.now().Add(24 * ahead).In(d.keeper.config().Site.TimeZone).Format(time.DateOnly))
-	plan := []plannedNight{}
+	plan := retentionPlan{Nights: []plannedNight{}, Clocks: []otherClock{}, Proved: night.clock.Proved(), Why: night.Why}
+	for _, p := range night.clock.Proofs {
+		plan.Clocks = append(plan.Clocks, otherClock{Name: p.Name, Behind: p.Error.Seconds(), Agrees: p.Agrees()})
+	}
 	for _, day := range days {
 		if day > until {
 			break
@@ -214,11 +274,11 @@ func (d *desk) retentionPlan(r *http.Request) (any, error) {
 		if err := d.planned(r.Context(), &n, today); err != nil {
 			return nil, err
 		}
-		if n.Due {
+		if slices.Contains(night.Wait, string(day)) {
 			n.Why = night.Why
 		}
 		if n.Recordings > 0 || n.Due {
-			plan = append(plan, n)
+			plan.Nights = append(plan.Nights, n)
 		}
 	}
 	return plan, nil
