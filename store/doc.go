@@ -3,7 +3,8 @@
 // and a recording is whole or not there.
 //
 // There are only a few types: a [Store] is a data directory; a [Tape] is a
-// live one, written, and [Records] what is read back; [Blobs] is where sealed
+// live one, written, [Records] what is read back, and a [Follower] reads it while
+// it grows; [Blobs] is where sealed
 // recordings lie ([Vault] is the engine, a directory), [Catalog] finds a [Row]
 // again ([Bolt] is the engine). [Keys] are the identities of the days on which
 // recordings die; [Audio] is a recording opened with them. [Ledger] is what can

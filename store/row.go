@@ -66,6 +66,10 @@ type Row struct {
 	Original *Original `json:"original,omitempty"` // the tape, when it is kept
 
 	WaitingFor []string `json:"waiting_for,omitempty"` // of a waiting recording: codecs without a decoder
+
+	// Heard is up to which second the Quality, the Levels and the Streams' figures
+	// are of, while a call goes on. Never stored.
+	Heard float64 `json:"heard,omitempty"`
 }
 
 // stored returns the size of the body in the vault.

@@ -160,43 +160,56 @@ func newTapeReader(in io.Reader, id string, aead cipher.AEAD) *tapeReader {
 
 func (r *tapeReader) read(yield func(Record, error) bool) {
 	for {
-		frame, err := r.frame()
+		more, err := r.block(yield)
 		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				yield(Record{}, fmt.Errorf("tape %s at %d: %w", r.id, r.at, err))
-			}
+			yield(Record{}, err)
+		}
+		if !more {
 			return
 		}
-		number := binary.LittleEndian.Uint32(frame[4:])
-		r.ad = binary.LittleEndian.AppendUint32(r.ad[:len(r.id)], number)
-		block, err := r.aead.Open(r.clear[:0], nil, frame[frameHead:len(frame)-4], r.ad)
-		switch {
-		case err != nil:
-			r.tell("block %d does not open", number)
-			if number == r.next {
-				r.next++ // so that it is not told as missing too
-			}
-		case number < r.next:
-			r.tell("block %d comes again", number)
-			err = ErrDamaged
-		case number > r.next:
-			r.tell("blocks %d to %d are missing", r.next, number-1)
-		}
-		if r.damage != nil {
-			r.goesOn = false
-			if !yield(Record{}, r.damage) {
-				return
-			}
-			r.damage = nil
-		}
-		if err == nil {
-			r.next = number + 1
-			if !r.records(block, yield) {
-				return
-			}
-		}
-		r.skip(len(frame))
 	}
+}
+
+// block yields the records of the next block; false: there is no other, or the
+// consumer has enough.
+func (r *tapeReader) block(yield func(Record, error) bool) (more bool, err error) {
+	frame, err := r.frame()
+	if errors.Is(err, io.EOF) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("tape %s at %d: %w", r.id, r.at, err)
+	}
+	number := binary.LittleEndian.Uint32(frame[4:])
+	r.ad = binary.LittleEndian.AppendUint32(r.ad[:len(r.id)], number)
+	block, err := r.aead.Open(r.clear[:0], nil, frame[frameHead:len(frame)-4], r.ad)
+	switch {
+	case err != nil:
+		r.tell("block %d does not open", number)
+		if number == r.next {
+			r.next++ // so that it is not told as missing too
+		}
+	case number < r.next:
+		r.tell("block %d comes again", number)
+		err = ErrDamaged
+	case number > r.next:
+		r.tell("blocks %d to %d are missing", r.next, number-1)
+	}
+	if r.damage != nil {
+		r.goesOn = false
+		if !yield(Record{}, r.damage) {
+			return false, nil
+		}
+		r.damage = nil
+	}
+	if err == nil {
+		r.next = number + 1
+		if !r.records(block, yield) {
+			return false, nil
+		}
+	}
+	r.skip(len(frame))
+	return true, nil
 }
 
 // tell notes damage, of which only the first is told.
