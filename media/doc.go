@@ -35,6 +35,11 @@
 // (render_reports.go). Nothing of what a sender states is believed farther than
 // that.
 //
+// A Hearing says of a tape that still grows what Measure and WriteTo will say of
+// it, but for the sound: levels, losses, clocks, and what is wrong with the call
+// (hearing.go). Whoever asks pays for it, about 2.5 µs a packet of G.711; those
+// who receive do nothing for it.
+//
 // Codecs are rows of one table (codec.go), a file each; whoever renders or
 // accepts a line asks the table. What is not decoded here is by FFmpeg, where it
 // is found (outside*.go): a process a sender, with pipes for files, fed by a

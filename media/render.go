@@ -102,7 +102,7 @@ func (r *Rendering) heard(on func(line int) meters) {
 		s := &r.Facts.Streams[i]
 		s.Level = levelOf(on(s.Line))
 	}
-	r.Facts.judge()
+	r.Facts.judge(judgedFrom)
 }
 
 type countingWriter struct {

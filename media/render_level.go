@@ -151,8 +151,9 @@ const (
 	heardFrom  = 0.1 // s; less speech is a click
 )
 
-// judge says what is wrong with the call as a whole.
-func (f *Facts) judge() {
+// judge says what is wrong with the call as a whole, of which one side is given
+// so many seconds of speech before the other should have been heard.
+func (f *Facts) judge(from float64) {
 	f.Quality = nil
 	most, speakers, lines := 0.0, 0, 0
 	for _, s := range f.Streams {
@@ -174,10 +175,10 @@ func (f *Facts) judge() {
 		}
 	}
 	switch {
-	case f.Empty || f.Duration < judgedFrom:
+	case f.Empty || f.Duration < from:
 	case speakers == 0:
 		f.add(QualitySilent, "nobody was heard")
-	case speakers == 1 && lines > 1 && most >= judgedFrom:
+	case speakers == 1 && lines > 1 && most >= from:
 		f.add(QualityOneWay, "one side alone was heard, for %.0f s", most)
 	}
 }

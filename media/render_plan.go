@@ -57,65 +57,101 @@ type codecCount struct {
 
 // survey reads the tape for its length, its segments and its clocks.
 func survey(t Tape, x *FFmpeg) (*plan, error) {
-	p := &plan{outside: x}
-	r := &tapeReader{outside: x}
-	gates, packets, opened := 0, 0, int64(0)
-	line := func(l *tapeLine) *linePlan {
-		if p.lines[l.index] == nil {
-			p.lines[l.index] = &linePlan{label: l.spec.Label}
-		}
-		return p.lines[l.index]
-	}
-	r.onLine = func(l *tapeLine, at int64) { line(l).change(l.spec, at) }
-	r.onKey = func(k Key) { p.keys = append(p.keys, k) }
-	r.onCounts = func(c []LineCounts) { p.counts = c }
-	r.onRTCP = (*tapeLine).heard
-	open := false
-	r.onGate = func(now bool, at int64) {
-		if gates++; now == open {
-			return
-		}
-		if open = now; now {
-			opened = at
-		} else if at > opened {
-			p.segments = append(p.segments, span{from: opened, to: at})
-		}
-	}
-	r.onPacket = func(q *tapePacket) error {
-		packets++
-		l := line(q.line)
-		if q.content == audio {
-			l.count(q)
-		}
-		if q.content == audio && q.units > 0 {
-			q.chain.observe(q)
-			q.chain.sounds++
-		}
-		return nil
-	}
+	s := surveyor{plan: &plan{outside: x}, reader: tapeReader{outside: x}}
+	p, r := s.plan, &s.reader
+	s.begin()
 	if err := r.read(t); err != nil {
 		return nil, err
 	}
 	p.length, p.interrupted, p.odd = r.now, !r.ended, r.odd
-	// Packets without a word about a gate passed an open one; nothing without a
-	// word is a selective call that nobody marked.
-	if open && p.length > opened || gates == 0 && packets > 0 {
-		p.segments = append(p.segments, span{from: opened, to: p.length})
-	}
-	for i, l := range r.lines {
-		if p.lines[i] == nil || l == nil {
+	p.segments = s.segments(p.length)
+	s.chains()
+	for _, l := range p.lines {
+		if l == nil {
 			continue
 		}
-		p.lines[i].chains = l.order
-		for _, c := range l.order {
-			p.lines[i].runs = append(p.lines[i].runs, findRuns(c.bins))
+		for _, c := range l.chains {
 			c.bins = nil
 		}
-		p.lines[i].rest(p.length)
+		l.rest(p.length)
 	}
 	p.agree()
 	p.lay()
 	return p, nil
+}
+
+// surveyor makes a plan while a tape is read.
+type surveyor struct {
+	plan   *plan
+	reader tapeReader
+
+	gates   int // how often the tape speaks of one
+	packets int
+	open    bool
+	opened  int64
+}
+
+// begin tells the reader what is wanted of it.
+func (s *surveyor) begin() {
+	p, r := s.plan, &s.reader
+	r.onLine = func(l *tapeLine, at int64) { s.line(l).change(l.spec, at) }
+	r.onKey = func(k Key) { p.keys = append(p.keys, k) }
+	r.onCounts = func(c []LineCounts) { p.counts = c }
+	r.onRTCP = (*tapeLine).heard
+	r.onGate = func(now bool, at int64) {
+		if s.gates++; now == s.open {
+			return
+		}
+		if s.open = now; now {
+			s.opened = at
+		} else if at > s.opened {
+			p.segments = append(p.segments, span{from: s.opened, to: at})
+		}
+	}
+	r.onPacket = s.packet
+}
+
+func (s *surveyor) line(l *tapeLine) *linePlan {
+	if s.plan.lines[l.index] == nil {
+		s.plan.lines[l.index] = &linePlan{label: l.spec.Label}
+	}
+	return s.plan.lines[l.index]
+}
+
+func (s *surveyor) packet(q *tapePacket) error {
+	s.packets++
+	l := s.line(q.line)
+	if q.content == audio {
+		l.count(q)
+	}
+	if q.content == audio && q.units > 0 {
+		q.chain.observe(q)
+		q.chain.sounds++
+	}
+	return nil
+}
+
+// segments are those up to length. Packets without a word about a gate passed an
+// open one; nothing without a word is a selective call that nobody marked.
+func (s *surveyor) segments(length int64) []span {
+	all := s.plan.segments
+	if s.open && length > s.opened || s.gates == 0 && s.packets > 0 {
+		all = append(slices.Clip(all), span{from: s.opened, to: length})
+	}
+	return all
+}
+
+// chains gives every line its senders, and their runs so far.
+func (s *surveyor) chains() {
+	for i, l := range s.reader.lines {
+		if s.plan.lines[i] == nil || l == nil {
+			continue
+		}
+		s.plan.lines[i].chains, s.plan.lines[i].runs = l.order, nil
+		for _, c := range l.order {
+			s.plan.lines[i].runs = append(s.plan.lines[i].runs, findRuns(c.bins))
+		}
+	}
 }
 
 func (l *linePlan) change(s LineSpec, at int64) {
@@ -216,7 +252,7 @@ func (p *plan) state(pl *player) Facts {
 	slices.SortStableFunc(f.Corrections, func(a, b Correction) int { return cmp.Compare(a.At, b.At) })
 	p.note(&f)
 	if f.Empty {
-		f.judge()
+		f.judge(judgedFrom)
 	}
 	return f
 }
@@ -244,12 +280,7 @@ func (p *plan) stateLine(f *Facts, pl *player, i int, l *linePlan) {
 		}
 	}
 	s.expected = l.expected(p)
-	l.stateClock(&s)
-	for _, c := range l.chains {
-		s.Packets += c.packets + c.duplicates
-		s.Duplicates += c.duplicates
-		s.Lost += c.missing()
-	}
+	l.stateChains(&s)
 	for _, c := range p.counts {
 		if c.Line == i {
 			s.Refused, s.Unauthenticated = c.Refused, c.Unauthenticated
@@ -296,10 +327,13 @@ func (l *linePlan) expected(p *plan) bool {
 	return kept >= expectedSpan
 }
 
-// stateClock says how the packets' times were.
-func (l *linePlan) stateClock(s *StreamFacts) {
+// stateChains says how many packets came and how their times were.
+func (l *linePlan) stateChains(s *StreamFacts) {
 	packets, jitter := int64(0), 0.0
 	for _, c := range l.chains {
+		s.Packets += c.packets + c.duplicates
+		s.Duplicates += c.duplicates
+		s.Lost += c.missing()
 		packets, jitter = packets+c.sounds, jitter+c.jitterSum
 		s.JitterMax = max(s.JitterMax, c.jitterMax/1e6)
 	}

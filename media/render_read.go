@@ -103,31 +103,7 @@ func (r *tapeReader) read(t Tape) error {
 			r.odd.damaged++
 			continue
 		}
-		if rec.Kind >= KindLoom {
-			continue
-		}
-		if !r.started {
-			if rec.Kind != KindStart {
-				return errNoStart
-			}
-			r.start, r.started = rec.At, true
-			continue
-		}
-		at := max(0, rec.At-r.start)
-		if at > maxTapeSpan {
-			return fmt.Errorf("tape: a record is %d h after the call began: its time is damaged", at/3600/nanos)
-		}
-		r.now = max(r.now, at)
-		if r.onClock != nil {
-			if err := r.onClock(r.now); err != nil {
-				return err
-			}
-		}
-		if rec.Kind == KindEnd {
-			r.ended, r.now = true, at
-			return nil
-		}
-		if err := r.record(&rec, at); err != nil {
+		if err := r.take(&rec); err != nil || r.ended {
 			return err
 		}
 	}
@@ -135,6 +111,35 @@ func (r *tapeReader) read(t Tape) error {
 		return errNoStart
 	}
 	return nil
+}
+
+// take reads the next record.
+func (r *tapeReader) take(rec *Record) error {
+	if rec.Kind >= KindLoom {
+		return nil
+	}
+	if !r.started {
+		if rec.Kind != KindStart {
+			return errNoStart
+		}
+		r.start, r.started = rec.At, true
+		return nil
+	}
+	at := max(0, rec.At-r.start)
+	if at > maxTapeSpan {
+		return fmt.Errorf("tape: a record is %d h after the call began: its time is damaged", at/3600/nanos)
+	}
+	r.now = max(r.now, at)
+	if r.onClock != nil {
+		if err := r.onClock(r.now); err != nil {
+			return err
+		}
+	}
+	if rec.Kind == KindEnd {
+		r.ended, r.now = true, at
+		return nil
+	}
+	return r.record(rec, at)
 }
 
 func (r *tapeReader) record(rec *Record, at int64) error {
