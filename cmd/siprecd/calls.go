@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"siprecd/media"
 	"siprecd/store"
 )
 
@@ -28,7 +29,7 @@ type CallsCmd struct {
 func (CallsCmd) Help() string {
 	return `Asks the running recorder, or reads the data directory when none runs.
 
-  siprecd calls --live                      what goes on now
+  siprecd calls --live                      what goes on now, and what is amiss
   siprecd calls --number '*2345' --since 2h
   siprecd calls --since 2026-11-23 --until 2026-11-24 --extension 2001
   siprecd calls 01KAXB --json               everything about one call`
@@ -114,7 +115,20 @@ func printRows(w io.Writer, rows []store.Row, loc *time.Location) {
 			r.ID, when(r.Start.In(loc), time.Now()), seconds(r.Duration),
 			party(r.Extension, 6), party(r.Other, 11), directions[r.Direction],
 			strings.TrimSuffix(clip(r.Policy, 4), "…"), clip(string(r.State), 8))
+		if r.State == store.Live {
+			for _, q := range r.Quality {
+				fmt.Fprintf(w, "  %-8s %s\n", q, amiss[media.Quality(q)])
+			}
+		}
 	}
+}
+
+// amiss says what is wrong with a call that goes on.
+var amiss = map[media.Quality]string{
+	media.QualityNoRTP:  "a line was signalled, and not a packet has come on it",
+	media.QualityOneWay: "one side alone is heard",
+	media.QualitySilent: "packets come, and nobody is heard",
+	media.QualityBlank:  "a line carries nothing but filling: every sample is the same",
 }
 
 // directions are those of a row in three letters.

@@ -2,14 +2,17 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"maps"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
+	"siprecd/cmd/siprecd/place"
 	"siprecd/store"
 )
 
@@ -38,6 +41,52 @@ func TestRowsFitATerminal(t *testing.T) {
 	} {
 		if !strings.HasSuffix(lines[i+1], want) {
 			t.Errorf("%s\nwant %s", lines[i+1], want)
+		}
+	}
+}
+
+// A daemon says of a call that goes on what is amiss with it.
+func TestLiveCallsSayWhatIsAmiss(t *testing.T) {
+	d := plainDaemon(t, "")
+	defer d.stop(t.Context())
+	ctx, hangUp := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	defer func() { hangUp(); <-over }()
+	go func() {
+		defer close(over)
+		// Cancelled: how it ended is of no interest here.
+		_, _ = place.Call{
+			Target: "sip:" + d.sip.Addr(0).String(), From: "2001", To: "0105550101", Duration: time.Minute,
+			B: place.Side{Delay: time.Minute},
+		}.Run(ctx)
+	}()
+	want := []string{"blank", "no-rtp"}
+	for end := time.Now().Add(20 * time.Second); ; <-time.After(50 * time.Millisecond) {
+		live := d.status().Live
+		if len(live) == 1 && slices.Equal(live[0].Quality, want) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("want %q of the live call: %+v", want, live)
+		}
+	}
+	w := httptest.NewRecorder()
+	d.control.Handler.ServeHTTP(w, httptest.NewRequest("GET", "/calls?live=true", nil))
+	var rows []store.Row
+	if err := json.Unmarshal(w.Body.Bytes(), &rows); err != nil || len(rows) != 1 {
+		t.Fatalf("%v: %s", err, w.Body)
+	}
+	if r := rows[0]; r.Heard == 0 || r.Streams[0].Level == nil || r.Streams[0].Level.Silence < 1 || r.Streams[1].Packets != 0 {
+		t.Errorf("%+v", r)
+	}
+	var b strings.Builder
+	printRows(&b, rows, time.UTC)
+	for _, line := range []string{
+		"\n  no-rtp   a line was signalled, and not a packet has come on it\n",
+		"\n  blank    a line carries nothing but filling: every sample is the same\n",
+	} {
+		if !strings.Contains(b.String(), line) {
+			t.Errorf("%q is missing in\n%s", line, b.String())
 		}
 	}
 }

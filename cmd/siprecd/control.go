@@ -93,6 +93,7 @@ func (d *desk) serveCalls(w http.ResponseWriter, r *http.Request) {
 func (d *desk) calls(ctx context.Context, q store.Query, liveOnly bool) ([]store.Row, error) {
 	live := make(map[string]store.Row)
 	if d.rec != nil {
+		d.listen(q.ID)
 		for _, row := range asOf(d.rec.Live(), time.Now()) {
 			live[row.ID] = row
 		}
@@ -112,6 +113,20 @@ func (d *desk) calls(ctx context.Context, q store.Query, liveOnly bool) ([]store
 		}
 	}
 	return rows, recorder.Link(ctx, d.store.Catalog, rows)
+}
+
+const (
+	listenOne = 10 * time.Second       // to a call that is asked for by its id
+	listenAll = 300 * time.Millisecond // to all there are: what that leaves over is heard when they ask again
+)
+
+// listen hears how live calls fare: all of them, or those whose id begins so.
+func (d *desk) listen(id string) {
+	if id != "" {
+		d.rec.Listen(id, time.Now().Add(listenOne))
+		return
+	}
+	d.rec.Listen("", time.Now().Add(listenAll))
 }
 
 func answer(w http.ResponseWriter, v any) {

@@ -294,6 +294,7 @@ func (e *refusedReload) brief() string {
 // status gathers what `siprecd status` prints.
 func (d *daemon) status() status {
 	cfg := d.cfg.Load()
+	d.rec.Listen("", time.Now().Add(listenAll))
 	s := status{
 		Version: version(), Started: d.started, Live: asOf(d.rec.Live(), time.Now()), Errors: d.kept.newestFirst(),
 		Draining: d.draining.Load(), Warnings: d.warnings(time.Now()),

@@ -13,6 +13,11 @@
 // of the SRC, re-INVITEs and snapshots, waits for its answers in an asker's
 // goroutines, which ServeSession awaits.
 //
+// How a call fares while it goes on is heard from its tape by whoever asks
+// (hearing.go): Recorder.Listen decodes what came since it was asked last, in the
+// asker's goroutine and for as long as the asker has time, and Recorder.Live
+// tells it. Where the gate is shut there is nothing on the tape to be heard.
+//
 // Where each end of a call comes in a dialog of its own (LegPerDialog), the
 // ServeSession of the first one drives both as one RS with two lines, made of them
 // by ends; that of the second one waits until its dialog has ended.

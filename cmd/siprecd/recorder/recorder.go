@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -142,20 +144,24 @@ func (r *Recorder) render() {
 }
 
 // Live returns the rows of the calls that are being recorded now, oldest
-// first.
+// first, with what Listen heard of them.
 func (r *Recorder) Live() []store.Row {
-	r.mu.Lock()
-	live := make([]*recording, 0, len(r.live))
-	for _, rec := range r.live {
-		live = append(live, rec)
-	}
-	r.mu.Unlock()
+	live := r.recordings()
 	rows := make([]store.Row, 0, len(live))
 	for _, rec := range live {
-		rows = append(rows, rec.Row())
+		row := rec.Row()
+		rec.tell(&row)
+		rows = append(rows, row)
 	}
 	sortByStart(rows)
 	return rows
+}
+
+// recordings are those being made, in no order.
+func (r *Recorder) recordings() []*recording {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Values(r.live))
 }
 
 // LiveCount returns the number of recordings being made.

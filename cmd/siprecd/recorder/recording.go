@@ -31,6 +31,8 @@ type recording struct {
 	deadline    time.Time
 	documents   []document // all of them, for a tape that is opened later
 
+	hearing hearing
+
 	mu  sync.Mutex // guards row
 	row store.Row
 }
