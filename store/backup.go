@@ -237,6 +237,11 @@ func (l *Ledger) copyTo(b *backup, dir string) error {
 	for _, name := range []string{checkpointFile, checkpointsFile, verifierFile} {
 		errs = append(errs, b.file(filepath.Join(l.dir, name), filepath.Join(dir, name), -1))
 	}
+	for _, name := range []string{witnessedFile, witnessFile, refusedFile} {
+		if err := b.file(filepath.Join(l.dir, name), filepath.Join(dir, name), -1); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
 	l.mu.Unlock()
 	// Leaves are only ever appended, and rows are written before them.
 	errs = append(errs, b.file(filepath.Join(l.dir, leavesFile), filepath.Join(dir, leavesFile), end),

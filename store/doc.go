@@ -8,7 +8,8 @@
 // recordings lie ([Vault] is the engine, a directory), [Catalog] finds a [Row]
 // again ([Bolt] is the engine). [Keys] are the identities of the days on which
 // recordings die; [Audio] is a recording opened with them. [Ledger] is what can
-// be proved. [System] is the operating system, for tests.
+// be proved; [Witness] is its other end, a directory of its own on another
+// machine. [System] is the operating system, for tests.
 //
 // Open starts two goroutines, the syncer and the ledger's signer, and Close
 // waits for them. Tapes, seals and queries run in their callers' goroutines.
@@ -85,8 +86,17 @@
 //	                                      data directory on an encrypted volume
 //	the right to write everywhere here    nothing to hear; what is changed is found
 //	                                      by Verify, unless the ledger's signer is
-//	                                      used to write another past before anybody
-//	                                      else has seen a checkpoint
+//	                                      used to write another past. That is found
+//	                                      by whoever has seen a checkpoint: without
+//	                                      a witness, the owners of bundles alone;
+//	                                      with one, the witness at the next look,
+//	                                      but for leaves it had not cosigned yet
+//	                                      (seconds, or as long as it is out of reach)
+//	that, and the witness's directory     a new past that nobody finds but the owners
+//	                                      of bundles: keep the two in other hands
+//	the wire between the two              checkpoints, which are a count and a hash;
+//	                                      the right to keep them back, which status
+//	                                      says, and to feign a refusal, a false alarm
 //
 // Overwriting a file destroys its bytes only where the file system writes in
 // place: on flash and on copy-on-write the volume must be encrypted as well.
@@ -106,6 +116,11 @@
 //	ledger/checkpoints        all of them
 //	ledger/signer.key         Ed25519, secret half
 //	ledger/verifier.pub       its public half
+//	ledger/witnessed          the newest checkpoint that a witness cosigned too
+//	                          (C2SP tlog-cosignature)
+//	ledger/witness.pub        the witness's key
+//	ledger/refused            since when a witness refuses this log, and why; absent
+//	                          while none does
 //	ledger.damaged-<time>/    a log that did not hold what it once stated
 //
 // # A bundle

@@ -44,6 +44,7 @@ const (
 	EventRefused       = "refused"        // an access that was not allowed
 	EventClock         = "clock"          // the clock is in doubt, or again is not
 	EventRowsDestroyed = "rows-destroyed" // the readable rows of a month; subject 2026-11
+	EventWitness       = "witness"        // a witness refuses what the log states, or again agrees
 	EventBroken        = "broken"         // first leaf of a log that follows a damaged one
 )
 
@@ -81,6 +82,10 @@ type Ledger struct {
 	signed Checkpoint
 	kept   Checkpoint // the last that was kept among all
 	broken error      // a write that could not be undone; permanent
+
+	witnessed  Cosigned
+	witnessKey string // that witnessed was cosigned with
+	refusal    Refusal
 }
 
 const (

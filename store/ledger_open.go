@@ -110,10 +110,17 @@ func (l *Ledger) open() error {
 	if err := l.mendCheckpoints(); err != nil {
 		return err
 	}
-	if err := l.sys.syncDir(l.dir); err != nil {
+	err := l.sys.syncDir(l.dir)
+	if err != nil {
 		return err
 	}
-	return l.compare()
+	if l.refusal, err = readRefusal(l.dir); err != nil {
+		return err
+	}
+	if err := l.compare(); err != nil {
+		return err
+	}
+	return l.compareWitnessed()
 }
 
 // identify reads the signer's key, or makes one for a log that is empty.
@@ -284,15 +291,8 @@ func (l *Ledger) compare() error {
 	if err != nil {
 		return fmt.Errorf("%w: its checkpoint: %w", errLog, err)
 	}
-	if c.Size > l.size {
-		return fmt.Errorf("%w: it holds %d leaves, its checkpoint of before states %d", errLog, l.size, c.Size)
-	}
-	root, err := tlog.TreeHash(c.Size, l.reader())
-	if err != nil {
-		return fmt.Errorf("%w: %w", errLog, err)
-	}
-	if root != c.Root {
-		return fmt.Errorf("%w: its first %d leaves are not those that its checkpoint states", errLog, c.Size)
+	if err := l.holds(c); err != nil {
+		return err
 	}
 	l.signed = c
 	return nil

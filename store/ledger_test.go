@@ -141,14 +141,17 @@ func TestNoLeafNamesAnybody(t *testing.T) {
 
 // TestEveryFlippedByteIsFound changes each byte of a log, one at a time.
 func TestEveryFlippedByteIsFound(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "ledger")
+	dir := filepath.Join(scratch(t), "ledger")
 	l := openLedger(t, dir, System{})
 	fillLog(t, l, 3)
+	w := openWitness(t, scratch(t), System{}, l.VerifierKey())
+	defer w.Close()
+	cosign(t, w, l, 0)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	flipped := 0
-	for _, name := range []string{leavesFile, checkpointFile, checkpointsFile, verifierFile, filepath.Join(rowsDir, "2026-11.jsonl")} {
+	for _, name := range []string{leavesFile, checkpointFile, checkpointsFile, verifierFile, witnessedFile, witnessFile, filepath.Join(rowsDir, "2026-11.jsonl")} {
 		path := filepath.Join(dir, name)
 		whole, err := os.ReadFile(path)
 		if err != nil {

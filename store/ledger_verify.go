@@ -19,7 +19,7 @@ import (
 
 // Finding is one thing that verification found wrong.
 type Finding struct {
-	What    string `json:"what"`    // missing, altered, added, out-of-order, unreadable
+	What    string `json:"what"`    // missing, altered, added, out-of-order, unreadable, refused
 	Where   string `json:"where"`   // "leaf 17", a path in the data directory, a recording's id
 	Detail  string `json:"detail"`  // in words
 	Subject string `json:"subject"` // a recording's id, or empty
@@ -33,6 +33,7 @@ type LogReport struct {
 	RowsGone    int // leaves whose row was destroyed with its month
 	RowsLoose   int // rows without a leaf
 	Newest      Checkpoint
+	Witnessed   Cosigned // its Note is nil when no witness cosigned anything
 	Findings    []Finding
 }
 
@@ -79,6 +80,9 @@ func VerifyLog(dir string, see func(seq int64, l Leaf)) (LogReport, error) {
 	if err := v.newest(dir); err != nil {
 		return v.LogReport, err
 	}
+	if err := v.witness(dir); err != nil {
+		return v.LogReport, err
+	}
 	v.notes, v.endNotes = iter.Pull2(notesOf(dir))
 	defer v.endNotes()
 	v.rows = rowReader{dir: dir, find: v.find}
@@ -117,7 +121,7 @@ type verification struct {
 	endNotes  func()
 	noted     int          // notes read
 	next      []Checkpoint // of them, those not reached yet
-	apart     *Checkpoint  // the newest, which lies apart
+	apart     []Checkpoint // the newest, and what a witness cosigned: those not reached yet
 	rows      rowReader
 	gone      map[string]*goneRows // leaves without their row, by month
 	destroyed []string             // months whose rows the log says are destroyed
@@ -185,9 +189,7 @@ func (v *verification) compare() error {
 		return err
 	}
 	v.next = slices.DeleteFunc(v.next, v.reached)
-	if v.apart != nil && v.reached(*v.apart) {
-		v.apart = nil
-	}
+	v.apart = slices.DeleteFunc(v.apart, v.reached)
 	return nil
 }
 
@@ -250,7 +252,7 @@ func (v *verification) newest(dir string) error {
 		return err
 	}
 	if c, err := v.take(ledgerDir+"/"+checkpointFile, signed); err == nil {
-		v.apart = &c
+		v.apart = append(v.apart, c)
 	}
 	return nil
 }
@@ -280,8 +282,8 @@ func (v *verification) finish() error {
 // finishNotes reports the checkpoints that state more leaves than there are.
 func (v *verification) finishNotes() error {
 	sizes := make(map[int64]bool)
-	if v.apart != nil {
-		sizes[v.apart.Size] = true
+	for _, c := range v.apart {
+		sizes[c.Size] = true
 	}
 	for {
 		for _, c := range v.next {
@@ -302,6 +304,24 @@ func (v *verification) finishNotes() error {
 
 func (r *LogReport) find(what, where, format string, args ...any) {
 	r.Findings = append(r.Findings, Finding{What: what, Where: where, Detail: fmt.Sprintf(format, args...)})
+}
+
+// witness reads what a witness cosigned, which the log must hold as it must what
+// it signed itself, and what a witness refused.
+func (v *verification) witness(dir string) error {
+	c, _, err := readWitnessed(dir, v.vkey)
+	switch {
+	case err == nil:
+		v.Witnessed = c
+		v.apart = append(v.apart, c.Checkpoint)
+	case !errors.Is(err, fs.ErrNotExist):
+		v.find("altered", ledgerDir+"/"+witnessedFile, "%v", err)
+	}
+	refused, err := readRefusal(dir)
+	if refused.Why != "" {
+		v.find("refused", ledgerDir, "a witness refuses what this log states, since %s: %s", refused.Since.Format(time.RFC3339), refused.Why)
+	}
+	return err
 }
 
 // linesOf returns the lines of a file that are not empty; a missing file has
