@@ -45,6 +45,7 @@ func (s *site) check(c *Config) {
 	}
 	s.checkLimits(c)
 	s.checkRetention(c)
+	s.checkLedger(c)
 	s.checkLog(c)
 }
 

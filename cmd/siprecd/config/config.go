@@ -31,6 +31,7 @@ type Config struct {
 	Log     Log
 
 	Retention Retention
+	Ledger    Ledger
 
 	Default policy.Rule   // [default] of extensions.toml
 	Lines   []policy.Rule // [extensions], in order of the file
@@ -118,6 +119,12 @@ type Limits struct {
 type Log struct {
 	Level  slog.Level
 	Format string // "text", "json"
+}
+
+// Ledger is who else looks at the ledger.
+type Ledger struct {
+	Witness    string // address of the machine that cosigns its checkpoints, http:// or https://; "": there is none
+	WitnessKey string // that machine's verifier key
 }
 
 // Retention is how long recordings are kept: those of the longest matching

@@ -137,6 +137,8 @@ var settings = []setting{
 	{"retention.days", false, func(c *Config) string { return fmt.Sprint(c.Retention.Days) }},
 	{"retention.regulation_ref", false, func(c *Config) string { return quoted(c.Retention.RegulationRef) }},
 	{"retention.extensions", false, func(c *Config) string { return fmt.Sprint(c.Retention.Extensions) }},
+	{"ledger.witness", false, func(c *Config) string { return quoted(c.Ledger.Witness) }},
+	{"ledger.witness_key", false, func(c *Config) string { return quoted(c.Ledger.WitnessKey) }},
 	{"log.level", false, func(c *Config) string { return strings.ToLower(c.Log.Level.String()) }},
 	{"log.format", true, func(c *Config) string { return c.Log.Format }},
 }

@@ -60,6 +60,8 @@ const (
 	codeSecret     Code = "SR-054"
 	codeRegulation Code = "SR-055"
 	codeHeader     Code = "SR-056"
+	codeWitness    Code = "SR-057"
+	codeWitnessKey Code = "SR-058"
 	codePartial    Code = "SR-060"
 )
 
@@ -124,5 +126,7 @@ var messages = map[Code]message{
 	codeFile:       {"%[1]s cannot be read: %[2]v.", "Paths are relative to the folder of siprecd.toml.", "%[1]s을(를) 읽을 수 없습니다: %[2]v.", "경로는 siprecd.toml이 있는 폴더 기준입니다."},
 	codeRegulation: {"[retention] keeps recordings otherwise than %[1]d days.", "Name what allows it: regulation_ref = \"…\"", "[retention]의 보관 기간이 %[1]d일과 다릅니다.", "근거를 쓰십시오: regulation_ref = \"…\""},
 	codeHeader:     {"%[1]q is no name of a SIP header.", "Letters, digits and hyphens, without the colon.", "%[1]q은(는) SIP 헤더 이름이 아닙니다.", "콜론 없이 영문자, 숫자, 붙임표만 쓰십시오."},
+	codeWitness:    {"%[1]q is no address of a witness.", "http:// or https://, host and port: \"http://192.0.2.9:8095\"", "%[1]q은(는) 증인 서버의 주소가 아닙니다.", "http:// 또는 https://, 호스트, 포트: \"http://192.0.2.9:8095\""},
+	codeWitnessKey: {"%[1]q is no key of a witness.", "siprecd witness prints it at its start: \"name+01234567+BB…\"", "%[1]q은(는) 증인 서버의 공개 키가 아닙니다.", "siprecd witness가 시작할 때 출력합니다: \"이름+01234567+BB…\""},
 	codeSecret:     {"the file holds a password, and everybody on this machine may read it (mode %[1]v).", "chmod o-r %[2]s, or password_file", "암호가 든 파일을 이 컴퓨터의 누구나 읽을 수 있습니다(모드 %[1]v).", "chmod o-r %[2]s 또는 password_file"},
 }

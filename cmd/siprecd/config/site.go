@@ -50,6 +50,10 @@ type document struct {
 		RegulationRef string           `toml:"regulation_ref"`
 		Extensions    map[string]int64 `toml:"extensions"`
 	} `toml:"retention"`
+	Ledger struct {
+		Witness    *string `toml:"witness"`
+		WitnessKey *string `toml:"witness_key"`
+	} `toml:"ledger"`
 	Log struct {
 		Level  *string `toml:"level"`
 		Format *string `toml:"format"`
