@@ -23,9 +23,10 @@ var house = map[string][]string{
 	"cmd/siprecd/config":   {"policy"},
 	"cmd/siprecd/recorder": {"sip", "sip/rsmeta", "media", "store", "policy"},
 	"cmd/siprecd/place":    {"sip", "sip/rsmeta", "media"},
+	"cmd/siprecd/witness":  {"store"},
 	"cmd/siprecd/replay":   {"sip", "sip/rsmeta", "media", "store", "policy", "cmd/siprecd/recorder", "cmd/siprecd/place"},
 	"cmd/siprecd": {"sip", "sip/rsmeta", "media", "store", "policy",
-		"cmd/siprecd/config", "cmd/siprecd/recorder", "cmd/siprecd/place", "cmd/siprecd/replay"},
+		"cmd/siprecd/config", "cmd/siprecd/recorder", "cmd/siprecd/place", "cmd/siprecd/replay", "cmd/siprecd/witness"},
 }
 
 // guests says in which folders a third party's module may be imported, and why

@@ -19,9 +19,8 @@ const freshDate = 24 * time.Hour
 
 // proofs are the other clocks there are.
 func (d *daemon) proofs() []policy.Proof {
-	proofs := otherClocks()
-	proofs = append(proofs, srcClocks(d.cfg.Load().Sources, d.sip.Sources(), time.Now(), time.Since)...)
-	return proofs
+	proofs := append(otherClocks(), d.witnessClock()...)
+	return append(proofs, srcClocks(d.cfg.Load().Sources, d.sip.Sources(), time.Now(), time.Since)...)
 }
 
 // srcClocks are the clocks of the sources that the configuration lists, one for

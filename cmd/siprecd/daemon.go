@@ -17,6 +17,7 @@ import (
 
 	"siprecd/cmd/siprecd/config"
 	"siprecd/cmd/siprecd/recorder"
+	"siprecd/cmd/siprecd/witness"
 	"siprecd/media"
 	"siprecd/sip"
 	"siprecd/store"
@@ -57,6 +58,7 @@ type daemon struct {
 	rec     *recorder.Recorder
 	sip     *sip.Server
 	keeper  *keeper
+	feeder  *witness.Feeder
 	control *http.Server
 	wg      sync.WaitGroup
 
@@ -100,6 +102,8 @@ func startDaemon(o daemonOptions) (d *daemon, err error) {
 		return d, err
 	}
 	d.rec = rec
+	d.feeder = &witness.Feeder{Ledger: d.store.Ledger, Target: d.witnessTarget, Log: d.log}
+	d.feeder.Start()
 	if err = d.startSIP(o.Config); err != nil {
 		return d, err
 	}
@@ -205,6 +209,9 @@ func (d *daemon) stop(ctx context.Context) error {
 	if d.keeper != nil {
 		d.keeper.close()
 	}
+	if d.feeder != nil {
+		d.feeder.Close()
+	}
 	if d.rtp != nil {
 		errs = append(errs, d.rtp.Close())
 	}
@@ -261,6 +268,7 @@ func (d *daemon) reload(dryRun bool) ([]string, error) {
 		return lines, nil
 	}
 	d.adopt(cfg)
+	d.feeder.Wake()
 	d.rec.Retry()
 	d.mu.Lock()
 	d.loaded, d.reloadErr = time.Now(), ""
@@ -323,7 +331,10 @@ func (d *daemon) status() status {
 	if w := d.keeper.warning(); w != "" {
 		s.Warnings = append(s.Warnings, w)
 	}
-	s.Ledger.Leaves = d.store.Ledger.Size()
+	if w := d.feeder.State().Warning(d.store.Ledger.Size(), time.Now()); w != "" {
+		s.Warnings = append(s.Warnings, w)
+	}
+	s.Ledger = d.ledgerStatus()
 	return s
 }
 

@@ -33,6 +33,7 @@ type commands struct {
 	Release   ReleaseCmd   `cmd:"" help:"End a hold."`
 	Delete    DeleteCmd    `cmd:"" help:"Destroy one recording before its day."`
 	Verify    VerifyCmd    `cmd:"" help:"Re-read ledger and recordings without any key, or check a bundle."`
+	Witness   WitnessCmd   `cmd:"" help:"On another machine: cosign the ledgers of recorders, refuse a rewritten past."`
 
 	Backup  BackupCmd  `cmd:"" help:"Copy recordings, catalogue and ledger while calls go on; no keys."`
 	Restore RestoreCmd `cmd:"" help:"Bring a backup into an empty data directory, and verify it."`

@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"up": up, "settled": settled, "live": live, "errors": erred, "hangup": hangup, "mode": fileMode, "damage": damage, "private": private,
+			"paste": paste, "witnessed": witnessed, "caught": caught,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", bin+string(os.PathListSeparator)+e.Getenv("PATH"))
@@ -51,7 +52,7 @@ func TestScripts(t *testing.T) {
 }
 
 // up waits until a siprecd runs on the directory given and puts the address it
-// takes SIP at into $SIP, $SIPTCP and $SIPTLS.
+// takes SIP at into $SIP, $SIPTCP and $SIPTLS, its ledger's key into $LEDGERKEY.
 func up(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: up DIR")
@@ -61,6 +62,54 @@ func up(ts *testscript.TestScript, neg bool, args []string) {
 		network, addr, _ := strings.Cut(l, " ")
 		ts.Setenv(map[string]string{"udp": "SIP", "tcp": "SIPTCP", "tls": "SIPTLS"}[network], "sip:"+addr)
 	}
+	ts.Setenv("LEDGERKEY", s.Ledger.Key)
+}
+
+// paste waits until a witness runs on the directory given and appends what it
+// says to a siprecd.toml: paste DIR FILE.
+func paste(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: paste DIR FILE")
+	}
+	address := ""
+	for end := time.Now().Add(20 * time.Second); address == "" && time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+		if at, err := os.ReadFile(filepath.Join(ts.MkAbs(args[0]), witnessAddress)); err == nil {
+			address = strings.TrimSpace(string(at))
+		}
+	}
+	_, key, err := store.ReadWitness(ts.MkAbs(args[0]))
+	ts.Check(err)
+	text := ts.ReadFile(args[1]) + fmt.Sprintf("\n[ledger]\nwitness = %q\nwitness_key = %q\n", "http://"+address, key)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
+}
+
+// witnessed waits until the witness of a siprecd has cosigned something of its
+// ledger or all of it, refuses it, or does not answer: witnessed DIR agrees.
+func witnessed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: witnessed DIR agrees|all|refuses|silent")
+	}
+	await(ts, args[0], func(s status) bool {
+		w := s.Ledger.Witness
+		return w != nil && map[string]bool{
+			"agrees": w.Refused == "" && w.Leaves > 0, "all": w.Leaves == s.Ledger.Leaves, "refuses": w.Refused != "", "silent": w.Failure != "",
+		}[args[1]]
+	})
+}
+
+// caught waits until the witness of a directory has evidence against a ledger.
+func caught(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: caught DIR")
+	}
+	var logs []store.WitnessedLog
+	var err error
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+		if logs, _, err = store.ReadWitness(ts.MkAbs(args[0])); err == nil && len(logs) > 0 && len(logs[0].Evidence) > 0 {
+			return
+		}
+	}
+	ts.Fatalf("the witness has nothing against anybody: %+v, %v", logs, err)
 }
 
 // live waits until so many calls are live and puts the id of one into $ID.

@@ -45,10 +45,6 @@ type srcStatus struct {
 	Live        int       `json:"live"`
 }
 
-type ledgerStatus struct {
-	Leaves int64 `json:"leaves"`
-}
-
 type diskStatus struct {
 	Dir   string `json:"dir"`
 	Free  uint64 `json:"free"`
@@ -69,7 +65,8 @@ type StatusCmd struct {
 // Help is shown below the usage.
 func (StatusCmd) Help() string {
 	return `What the running recorder listens to, which configuration is in force, who was
-heard when, live calls, the disk, warnings and the last errors.
+heard when, live calls, the disk, the ledger and its key, warnings and the last
+errors.
 
   siprecd status
   siprecd status --json
@@ -122,7 +119,7 @@ func (s *status) print(w io.Writer, loc *time.Location, now time.Time) {
 	for _, t := range s.Warnings {
 		printItem(w, "WARNING", t)
 	}
-	fmt.Fprintf(w, "ledger   %d leaves\n", s.Ledger.Leaves)
+	s.Ledger.print(w, loc, now)
 	fmt.Fprintf(w, "calls    %d in the catalogue, %d live\n", s.Calls, len(s.Live))
 	fmt.Fprintf(w, "\n%-16s %-22s %-14s %8s %7s %5s\n", "SRC", "ADDRESS", "LAST HEARD", "REQUESTS", "REFUSED", "LIVE")
 	if len(s.Sources) == 0 {

@@ -68,6 +68,9 @@ func printVerification(g *Globals, found store.Verification, asJSON bool) error 
 	} else {
 		fmt.Fprintf(g.out(), "ledger      %d leaves, %d checkpoints, %d readable rows\n", found.Leaves, found.Checkpoints, found.Rows)
 		fmt.Fprintf(g.out(), "recordings  %d read, %s, %d destroyed in their time\n", found.Recordings, gib(uint64(found.Bytes)), found.Gone)
+		if w := found.Witnessed; w.Note != nil {
+			fmt.Fprintf(g.out(), "witness     leaves 0-%d cosigned on %s by\n            %s\n", w.Size-1, w.At.Format(time.RFC3339), w.Witness)
+		}
 		for _, f := range found.Findings {
 			fmt.Fprintf(g.out(), "%-12s %s: %s\n", f.What, f.Where, f.Detail)
 		}
