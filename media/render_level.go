@@ -105,7 +105,9 @@ func levelOf(meters []*meter) *Level {
 	l.RMS = decibels(squares / float64(samples))
 	l.Peak = decibels(float64(peak) * float64(peak))
 	l.Clipped = float64(clipped) / float64(samples)
-	l.Speech = min(seconds, float64(speechFrames(&frames))/levelFrame)
+	if !l.Blank { // a payload of zeros is loud in µ-law, and nobody speaks
+		l.Speech = min(seconds, float64(speechFrames(&frames))/levelFrame)
+	}
 	l.Silence = seconds - l.Speech
 	return l
 }

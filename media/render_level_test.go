@@ -91,6 +91,8 @@ func TestQuality(t *testing.T) {
 		"no RTP":    {nil, speech(-20, false), []Quality{QualityNoRTP, QualityOneWay}},
 		"silent":    {speech(-80, false), speech(-75, false), []Quality{QualitySilent}},
 		"all zero":  {filling(0xFF), filling(0xFF), []Quality{QualityBlank, QualitySilent}},
+		"zeros":     {speech(-20, false), filling(0x00), []Quality{QualityBlank, QualityOneWay}},
+		"all zeros": {filling(0x00), filling(0x00), []Quality{QualityBlank, QualitySilent}},
 		"no packet": {nil, nil, []Quality{QualityNoRTP}},
 	} {
 		t.Run(name, func(t *testing.T) {
