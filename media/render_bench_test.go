@@ -8,21 +8,39 @@ import (
 	"testing"
 )
 
-// BenchmarkRender is what rendering a call of ten minutes costs, both passes:
-// two lines of one law, which are copied, and of two, which are decoded.
+// BenchmarkRender is what rendering a call costs, both passes: two lines of one
+// law, which are copied, two of two laws or of G.722, which are decoded, and one
+// of Opus in each of its modes.
 func BenchmarkRender(b *testing.B) {
-	const minutes = 10
+	type sender struct {
+		pt      uint8
+		units   uint32 // of a packet
+		packets [][]byte
+	}
+	var pcm [][]byte
+	for n := range 256 {
+		pcm = append(pcm, numbered(n))
+	}
+	opus := func(name string) []sender { return []sender{{97, 960, opusFixture(b, name)}} }
 	for _, test := range []struct {
-		name  string
-		types [2]uint8
-	}{{"one-law", [2]uint8{0, 0}}, {"two-laws", [2]uint8{0, 8}}} {
+		name    string
+		minutes int
+		senders []sender
+	}{
+		{"one-law", 10, []sender{{0, 160, pcm}, {0, 160, pcm}}},
+		{"two-laws", 10, []sender{{0, 160, pcm}, {8, 160, pcm}}},
+		{"G722", 10, []sender{{9, 160, pcm}, {9, 160, pcm}}},
+		{"Opus-silk", 1, opus("silk-narrow-20")}, {"Opus-mixed", 1, opus("hybrid-20")}, {"Opus-celt", 1, opus("celt-20")},
+	} {
 		b.Run(test.name, func(b *testing.B) {
-			s := begin(2)
-			for line, pt := range test.types {
-				l := &leg{s: s, line: uint16(line), ssrc: uint32(line + 1), pt: pt}
-				l.send(0, minutes*60*50)
+			s := begin(len(test.senders))
+			for n := range test.minutes * 60 * 50 {
+				for line, from := range test.senders {
+					s.add(KindPacket, int64(n+1)*20_000_000, uint16(line),
+						rtpOf(from.pt, uint16(n), uint32(n)*from.units, uint32(line+1), from.packets[n%len(from.packets)]))
+				}
 			}
-			tape := s.end(minutes * 60 * nanos).tape()
+			tape := s.end(int64(test.minutes) * 60 * nanos).tape()
 			for b.Loop() {
 				r, err := Measure(tape)
 				if err != nil {
@@ -32,7 +50,7 @@ func BenchmarkRender(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			b.ReportMetric(minutes*60*float64(b.N)/b.Elapsed().Seconds(), "x-real-time")
+			b.ReportMetric(float64(test.minutes)*60*float64(b.N)/b.Elapsed().Seconds(), "x-real-time")
 			b.ReportMetric(0, "ns/op")
 		})
 	}

@@ -3,10 +3,6 @@ package media
 import (
 	"bufio"
 	"slices"
-
-	"github.com/mewkiz/flac"
-	"github.com/mewkiz/flac/frame"
-	"github.com/mewkiz/flac/meta"
 )
 
 // lane is the audio of one line that has been placed and not yet written.
@@ -159,13 +155,11 @@ func (o *rawOutput) close() error {
 	return nil
 }
 
-const flacBlock = 4096 // samples
-
 // mixedOutput decodes, mixes, and writes FLAC at outputRate.
 type mixedOutput struct {
 	plan *plan
 	voices
-	enc   *flac.Encoder
+	flac  *flacWriter
 	lines [maxTapeLines]*voiceOutput
 	rates map[int]*resampler
 	done  int64    // frames of placeRate
@@ -174,17 +168,11 @@ type mixedOutput struct {
 }
 
 func newMixedOutput(w *bufio.Writer, p *plan, t Tape) (*mixedOutput, error) {
-	info := &meta.StreamInfo{
-		BlockSizeMin: flacBlock, BlockSizeMax: flacBlock,
-		SampleRate: outputRate, NChannels: uint8(p.channels()), BitsPerSample: 16,
-		NSamples: uint64(2 * p.frames(placeRate)),
-	}
-	enc, err := flac.NewEncoder(w, info)
+	f, err := newFLACWriter(w, p.channels(), 2*p.frames(placeRate))
 	if err != nil {
 		return nil, err
 	}
-	enc.EnablePredictionAnalysis(false) // subframe does it
-	return &mixedOutput{plan: p, enc: enc, rates: map[int]*resampler{}, voices: voices{tape: t, plan: p, decoders: map[who]decoder{}}}, nil
+	return &mixedOutput{plan: p, flac: f, rates: map[int]*resampler{}, voices: voices{tape: t, plan: p, decoders: map[who]decoder{}}}, nil
 }
 
 func (o *mixedOutput) sound(v *placedLine, p *placed, pos, skip, n, stretch int64) {
@@ -244,14 +232,11 @@ func (o *mixedOutput) encode(least int) error {
 	channels := o.plan.channels()
 	for len(o.ready[0]) >= least && len(o.ready[0]) > 0 {
 		n := min(flacBlock, len(o.ready[0]))
-		f := &frame.Frame{Header: frame.Header{
-			HasFixedBlockSize: true, BlockSize: uint16(n), SampleRate: outputRate,
-			Channels: frame.Channels(channels - 1), BitsPerSample: 16,
-		}}
+		var block [2][]int32
 		for side := range channels {
-			f.Subframes = append(f.Subframes, subframe(o.ready[side][:n]))
+			block[side] = o.ready[side][:n]
 		}
-		if err := o.enc.WriteFrame(f); err != nil {
+		if err := o.flac.write(block[:channels]); err != nil {
 			return err
 		}
 		for side := range channels {
