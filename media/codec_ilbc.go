@@ -12,7 +12,7 @@ var codecILBC = codec{
 	rate:  at(8000),
 	bytes: func(Format) int { return 1900 },
 	outside: &outside{
-		decoder: "ilbc", input: options("ilbc"),
+		decoder: "ilbc", input: options("ilbc"), twice: true,
 		head: func(f Format) []byte {
 			if shortILBC(f) {
 				return []byte("#!iLBC20\n")

@@ -25,6 +25,10 @@ type outside struct {
 	// the program is not fed that. No frames: it is no payload of this format.
 	frames func(f Format, payload []byte) iter.Seq[[]byte]
 
+	// twice says that the program makes a loud click of the first frame it ever
+	// decodes: that one is given twice, and what comes first is thrown away.
+	twice bool
+
 	// wrap makes what puts a frame into the stream; nil: as it is.
 	wrap func(Format) func(dst, frame []byte) []byte
 }

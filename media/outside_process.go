@@ -76,6 +76,7 @@ func (q *process) feed(ctx context.Context, tape Tape, p *plan) {
 	}
 	var failed error
 	var buf []byte
+	twice := q.out.twice
 	pl := newPlayer(p, placeRate)
 	pl.sound = func(v *placedLine, s *placed, _, _, _, _ int64) {
 		if q.who != (who{v.index, s.chain.index, s.format.Format}) {
@@ -84,6 +85,10 @@ func (q *process) feed(ctx context.Context, tape Tape, p *plan) {
 		for frame := range q.out.frames(s.format.Format, s.payload) {
 			if len(frame) > 0 && failed == nil {
 				buf = wrap(buf[:0], frame)
+				if twice {
+					to.Write(buf)
+				}
+				twice = false
 				_, failed = to.Write(buf)
 			}
 		}
@@ -105,6 +110,9 @@ func (q *process) decode(dst []int16, payload []byte) []int16 {
 	n := q.out.samples(q.who.format)
 	for frame := range q.out.frames(q.who.format, payload) {
 		if len(frame) > 0 {
+			if q.out.twice && q.asked == 0 {
+				dst = q.read(dst, n)[:len(dst)]
+			}
 			dst = q.read(dst, n)
 			continue
 		}

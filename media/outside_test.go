@@ -32,8 +32,11 @@ func decodeAsProgram(name string) int {
 		return 0
 	}
 	if slices.Contains(os.Args, "-decoders") {
-		fmt.Println(" A....D g729    G.729")
+		fmt.Println(" A....D g729    G.729\n A....D ilbc    iLBC")
 		return 0
+	}
+	if name == "decoder-clicks" {
+		return decodeWithClick()
 	}
 	if name == "decoder-broken" {
 		return 1
@@ -47,6 +50,19 @@ func decodeAsProgram(name string) int {
 			return 1
 		}
 		binary.Write(os.Stdout, binary.LittleEndian, slices.Repeat([]int16{int16(frame[0]) << 6}, 80))
+	}
+}
+
+// decodeWithClick reads iLBC, and decodes it as the first frame of it is decoded
+// by ffmpeg.
+func decodeWithClick() int {
+	io.ReadFull(os.Stdin, make([]byte, len("#!iLBC30\n")))
+	sample := int16(-32768)
+	for frame := make([]byte, 50); ; sample = int16(frame[0]) << 6 {
+		if _, err := io.ReadFull(os.Stdin, frame); err != nil {
+			return 0
+		}
+		binary.Write(os.Stdout, binary.LittleEndian, slices.Repeat([]int16{sample}, 240))
 	}
 }
 
@@ -139,6 +155,34 @@ func TestProgramThatFails(t *testing.T) {
 		t.Error(err)
 	}
 	if note := "line 0: the last 50 ms of its G729 could not be decoded: silent in the recording and whole on the tape"; !slices.Contains(r.Facts.Notes, note) {
+		t.Errorf("notes %q", r.Facts.Notes)
+	}
+}
+
+// The click is not heard, and what follows is where it belongs: in the recording
+// each frame is told by the first byte of the one before.
+func TestProgramClicks(t *testing.T) {
+	s := begin(0)
+	s.add(KindLine, 0, 0, LineSpec{Label: "1", Ours: true, Receiving: true, Formats: []Format{{Payload: 97, Name: "iLBC", Clock: 8000}}})
+	for n := range 50 {
+		s.add(KindPacket, int64(n+1)*30_000_000, 0, rtpOf(97, uint16(n), uint32(240*n), 7, bytes.Repeat([]byte{byte(20 + n)}, 50)))
+	}
+	r, err := callee(t, "decoder-clicks").Measure(s.end(1500_000_000).tape())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	if _, err := r.WriteTo(&file); err != nil {
+		t.Fatal(err)
+	}
+	heard := flacSides(t, file.Bytes())[0]
+	for n := range 50 {
+		want := int16(20+max(0, n-1)) << 6
+		if got := heard[480*n+240]; got < want-40 || got > want+40 {
+			t.Errorf("frame %d: %d, not %d", n, got, want)
+		}
+	}
+	if len(r.Facts.Notes) != 1 {
 		t.Errorf("notes %q", r.Facts.Notes)
 	}
 }
