@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 
 	"siprecd/cmd/siprecd/config"
@@ -8,7 +9,7 @@ import (
 )
 
 func TestListedCodecsAreKnown(t *testing.T) {
-	for _, name := range config.BuiltIn {
+	for _, name := range slices.Concat(config.Usual, config.Rare) {
 		for _, f := range formatsOf(name) {
 			if !media.Understands(f) || media.Outside(f) || listedAs(f) != name {
 				t.Errorf("%s is %s", name, listedAs(f))
@@ -31,7 +32,7 @@ func TestWhatIsAccepted(t *testing.T) {
 		{Name: "G726-16", Clock: 8000}, {Name: "AAL2-G726-40", Clock: 8000}, {Name: "AMR", Clock: 8000}, {Name: "AMR", Clock: 8000, Fmtp: "interleaving=4"},
 		{Name: "AMR-WB", Clock: 16000}, {Name: "X-OWN", Clock: 8000},
 	}
-	for way, want := range map[string]string{"refuse": "y.yy......", "keep": "y.yyyyy..."} {
+	for way, want := range map[string]string{"refuse": "y.yyyy....", "keep": "y.yyyyy..."} {
 		cfg.Media.WithoutFFmpeg = way
 		got := ""
 		for _, f := range formats {

@@ -202,7 +202,7 @@ func (cmd *ReplayCmd) settings(cfg *config.Config) (*recorder.Settings, error) {
 // be: what was accepted was another's choice.
 func everyCodec(cfg *config.Config) *config.Config {
 	c := *cfg
-	c.Media.Codecs, c.Media.WithoutFFmpeg = slices.Concat(config.BuiltIn, config.ByFFmpeg), "keep"
+	c.Media.Codecs, c.Media.WithoutFFmpeg = slices.Concat(config.Usual, config.Rare, config.ByFFmpeg), "keep"
 	return &c
 }
 

@@ -5,17 +5,18 @@ import (
 	"strings"
 )
 
-// The codecs that [media] codecs may list; "G726" stands for its four rates, in
-// both packings.
+// The codecs that [media] codecs may list: Usual are accepted where it lists none,
+// Rare are built in too. "G726" stands for its four rates, in both packings.
 var (
-	BuiltIn  = []string{"PCMU", "PCMA", "G722", "L16", "OPUS"}
-	ByFFmpeg = []string{"G729", "G726", "G723", "GSM", "ILBC", "AMR", "AMR-WB", "SPEEX"}
+	Usual    = []string{"PCMU", "PCMA", "G722", "L16", "OPUS"}
+	Rare     = []string{"G726"}
+	ByFFmpeg = []string{"G729", "G723", "GSM", "ILBC", "AMR", "AMR-WB", "SPEEX"}
 )
 
 // checkFormats reads what is accepted.
 func (s *site) checkFormats(c *Config) {
 	d := s.doc.Media
-	c.Media.Codecs, c.Media.WithoutFFmpeg = BuiltIn, "refuse"
+	c.Media.Codecs, c.Media.WithoutFFmpeg = Usual, "refuse"
 	if d.Codecs != nil {
 		c.Media.Codecs = s.checkCodecs(*d.Codecs)
 	}
@@ -28,7 +29,7 @@ func (s *site) checkFormats(c *Config) {
 
 // checkCodecs returns the names in upper case; at least one of them must be known.
 func (s *site) checkCodecs(given []string) (names []string) {
-	known := slices.Concat(BuiltIn, ByFFmpeg)
+	known := slices.Concat(Usual, Rare, ByFFmpeg)
 	for _, name := range given {
 		upper := strings.ToUpper(strings.TrimSpace(name))
 		switch {

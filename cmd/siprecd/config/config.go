@@ -77,7 +77,7 @@ type Media struct {
 	FirstPort, LastPort uint16     // both usable
 	Address             netip.Addr // announced in SDP; the zero Addr: the one the SRC reached us at
 
-	Codecs        []string // what lines are accepted with, as BuiltIn and ByFFmpeg name them
+	Codecs        []string // what lines are accepted with, as Usual, Rare and ByFFmpeg name them
 	WithoutFFmpeg string   // "refuse" the codecs of ByFFmpeg where it is not found, or "keep" them until it is
 }
 
