@@ -40,8 +40,8 @@ lint: ## gofmt, vet, staticcheck; it compiles for other systems
 fuzz: ## every fuzz target for FUZZTIME each (TARGETS="FuzzTape FuzzRTP" for some)
 	@GO="$(GO)" FUZZTIME=$(FUZZTIME) .ci/fuzz $(TARGETS)
 
-bench: ## measure the receiver, the whole path, rendering and the store
-	$(GO) test -run '^$$' -bench . ./media ./store ./cmd/siprecd/...
+bench: ## measure the receiver, the whole path, rendering and the store, with two million rows (20 GB)
+	$(GO) test -run '^$$' -bench . -timeout 2h ./media ./store ./cmd/siprecd/...
 
 bench-accuracy: build ## two-hour calls of bad clocks and networks: how far from its place anything is
 	$(GO) run ./cmd/siprecd/replay/accuracy -siprecd bin/siprecd $(ARGS)

@@ -26,7 +26,7 @@ const (
 	startSize        = 8
 	pointSize        = startSize + idSize
 	separator        = 0 // ends a text key: no number or session id contains it
-	bulkRows         = 4096
+	bulkRows         = 16384
 	pageRows         = 128
 	textMax          = 512
 	dateSize         = 4

@@ -11,8 +11,9 @@
 // be proved; [Witness] is its other end, a directory of its own on another
 // machine. [System] is the operating system, for tests.
 //
-// Open starts two goroutines, the syncer and the ledger's signer, and Close
-// waits for them. Tapes, seals and queries run in their callers' goroutines.
+// Open starts the syncer, the ledger's signer and, when the catalogue is large,
+// one that reads it; Close waits for them. Tapes, seals and queries run in their
+// callers' goroutines.
 //
 // The store does not know what a tape's records mean, renders nothing and
 // never looks into a recording.
@@ -113,7 +114,8 @@
 //	ledger/hashes             32 bytes a stored hash, in tlog's order; derived
 //	ledger/rows/2006-01.jsonl digest, salt and row, one a line
 //	ledger/checkpoint         the newest signed note (C2SP tlog-checkpoint)
-//	ledger/checkpoints        all of them
+//	ledger/checkpoints        those handed out, one each ten minutes and the last of
+//	                          each run
 //	ledger/signer.key         Ed25519, secret half
 //	ledger/verifier.pub       its public half
 //	ledger/witnessed          the newest checkpoint that a witness cosigned too
@@ -183,15 +185,28 @@
 // of time. Texts longer than 512 bytes are cut off in keys.
 //
 //	v1
-//	├─ version                               → 2, as varint
+//	├─ version                               → 3, as varint
+//	├─ rows                                  → how many, as varint
 //	├─ row / <id>                            → Row, JSON
 //	├─ by-time / <point>                     → nothing
 //	├─ by-state / <state> 0 <point>          → nothing
 //	├─ by-dies / <day> 0 <point>             → nothing
 //	├─ by-extension / <extension> 0 <point>  → nothing
 //	├─ by-number / <number> 0 <point>        → nothing, for each party
-//	├─ by-number-reversed / <rebmun> 0 <point> → nothing
+//	├─ by-day-number / <date> <number> 0 <point> → nothing, for each party
+//	├─ by-day-number-reversed / <date> <rebmun> 0 <point> → nothing
+//	├─ by-hold / <point>                     → nothing, when it is held
 //	└─ by-cs / <session_id> 0 <point>        → nothing, for each CS
+//
+// A date is that of the start, UTC: days since 1970, 4 bytes, big-endian, sign
+// bit flipped. What a part of a number matches is in no order of time but by
+// day: the newest day is read and sorted, and the one before it only when that
+// was not enough. A search by several things goes through their indexes side by
+// side, each leaping over what another has not, and reads the rows it shows.
+//
+// At Open a catalogue of up to 64 MB is read whole, so that damage is found
+// before it is used. Of a larger one the ends of each index are, where the next
+// rows go; the rest is read while calls go on, and what is damaged then rebuilt.
 //
 // It holds nothing that the facts do not hold too, but for the rows of calls
 // that are not sealed yet: those have their tapes.

@@ -148,6 +148,11 @@ func scaleDir(b *testing.B) (dir string, rows int) {
 	}
 	s, err := Open(Options{Dir: dir})
 	check(b, err)
+	// A row takes 4 KB with its indexes, and Compact the same once more.
+	if free, _, err := s.Disk(); err != nil || free < uint64(rows)*10_000 {
+		check(b, s.Close())
+		b.Skipf("%d rows need %d GB of free space, there are %d (%v): set TMPDIR or %s", rows, rows*10_000/1e9, free/1e9, err, scaleRowsEnv)
+	}
 	begun := time.Now()
 	n, err := s.bolt.Rebuild(b.Context(), newLargeSite(rows, scaleFirst).all())
 	check(b, err)
@@ -191,6 +196,64 @@ func BenchmarkLargeSite(b *testing.B) {
 		b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N), "ms/count")
 		b.ReportMetric(0, "ns/op")
 	})
+	b.Run("plan of 30 days", func(b *testing.B) {
+		for b.Loop() {
+			for i := range 30 {
+				q := Query{Dies: Day(scaleFirst.AddDate(0, 0, scaleDays+i).Format(time.DateOnly))}
+				_, err := s.Catalog.Count(b.Context(), q)
+				check(b, err)
+				q.States = []State{Deleted}
+				_, err = s.Catalog.Count(b.Context(), q)
+				check(b, err)
+			}
+		}
+		b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N), "ms/plan")
+		b.ReportMetric(0, "ns/op")
+	})
+	benchCompact(b, s)
+}
+
+// benchCompact rewrites the whole catalogue, once, while calls write rows.
+func benchCompact(b *testing.B, s *Store) {
+	var took, worst time.Duration
+	var ids []string
+	b.Run("compact", func(b *testing.B) {
+		if took == 0 {
+			stop, done := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(done)
+				tick := time.NewTicker(20 * time.Millisecond)
+				defer tick.Stop()
+				for {
+					select {
+					case <-stop:
+						return
+					case <-tick.C:
+					}
+					begun := time.Now()
+					row := rowNo(len(ids))
+					check(b, s.Catalog.Put(context.Background(), row))
+					ids = append(ids, row.ID)
+					worst = max(worst, time.Since(begun))
+				}
+			}()
+			begun := time.Now()
+			check(b, s.Compact(b.Context()))
+			took = time.Since(begun)
+			close(stop)
+			<-done
+		}
+		info, err := os.Stat(s.bolt.path)
+		check(b, err)
+		b.ReportMetric(took.Seconds(), "s/compact")
+		b.ReportMetric(float64(info.Size())/1e9, "GB")
+		b.ReportMetric(float64(worst.Microseconds())/1000, "ms-worst-put")
+		b.ReportMetric(float64(len(ids)), "puts-meanwhile")
+		b.ReportMetric(0, "ns/op")
+	})
+	for _, id := range ids {
+		check(b, s.Catalog.Delete(context.Background(), id))
+	}
 }
 
 type largeSearch struct {

@@ -118,3 +118,30 @@ func TestEveryFlippedByteOfARecordingIsFound(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifyReadsWhatAHoldKept alters a body that outlived its day, beside one
+// that did not.
+func TestVerifyReadsWhatAHoldKept(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, unsyncedSystem())
+	held, dead := sealedOn(t, s, "2027-02-22"), sealedOn(t, s, "2027-02-22")
+	held.Hold = &Hold{Reason: "dispute", Until: "2027-06-30"}
+	check(t, s.Record(t.Context(), held))
+	died, err := s.RetireDay(t.Context(), "2027-02-22", "2027-02-22")
+	check(t, err)
+	if died.Gone || !slices.Equal(died.Retired, []string{dead.ID}) {
+		t.Fatalf("%+v", died)
+	}
+	check(t, s.Close())
+	if v := verified(t, dir); len(v.Findings) != 0 || v.Recordings != 1 || v.Gone != 1 {
+		t.Errorf("%+v", v)
+	}
+	path := filepath.Join(dir, held.File)
+	b, err := os.ReadFile(path)
+	check(t, err)
+	b[len(b)-1] ^= 1
+	check(t, os.WriteFile(path, b, 0o600))
+	if v := verified(t, dir); len(v.Findings) != 1 || v.Findings[0].What != "altered" || v.Findings[0].Subject != held.ID {
+		t.Errorf("%+v", v)
+	}
+}

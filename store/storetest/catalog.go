@@ -197,6 +197,26 @@ func testQueries(t *testing.T, c store.Catalog) {
 			t.Errorf("%+v is no error", q)
 		}
 	}
+	e.Hold = &store.Hold{Reason: "dispute", Until: "2027-06-30"}
+	e.Dies, d.Dies, b.Dies = "2026-05-30", "2026-05-30", "2026-05-31"
+	b.State = store.Deleted
+	put(t, c, e, d, b)
+	expectRows(t, c, store.Query{Held: true}, e)
+	expectRows(t, c, store.Query{Dies: "2026-05-30"}, e, d)
+	for _, test := range []struct {
+		q    store.Query
+		want int
+	}{
+		{store.Query{}, 4}, {store.Query{Dies: "2026-05-30"}, 2}, {store.Query{Dies: "2026-05-29"}, 0}, {store.Query{Held: true}, 1},
+		{store.Query{Dies: "2026-05-31", States: []store.State{store.Deleted}}, 1}, {store.Query{Number: "0105*"}, 2}, {store.Query{Limit: 3}, 3},
+	} {
+		if n, err := c.Count(t.Context(), test.q); n != test.want || err != nil {
+			t.Errorf("%+v: counted %d, %v, want %d", test.q, n, err, test.want)
+		}
+	}
+	e.Hold = nil
+	put(t, c, e)
+	expectRows(t, c, store.Query{Held: true})
 	// A page after a row that has been deleted meanwhile goes on where it was.
 	check(t, c.Delete(t.Context(), d.ID))
 	expectRows(t, c, store.Query{After: d.ID}, b, a)
