@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"go.etcd.io/bbolt"
 )
 
 // backupKeysFile lists the copies of keys that were made; in the key directory.
@@ -41,7 +39,7 @@ type BackupReport struct {
 // are copied there, and that is noted for good: the receipts of retention count
 // such copies.
 func (s *Store) Backup(ctx context.Context, dir, keys string) (BackupReport, error) {
-	b := backup{BackupReport: BackupReport{Dir: dir, Keys: keys}, sys: s.sys, ctx: ctx}
+	b := backup{BackupReport: BackupReport{Dir: dir, Keys: keys}, sys: s.raw, ctx: ctx}
 	if s.Ledger == nil {
 		return b.BackupReport, errors.New("backup: a store in clear has none")
 	}
@@ -60,7 +58,7 @@ func (s *Store) Backup(ctx context.Context, dir, keys string) (BackupReport, err
 		}
 	}
 	s.Tell(Entry{Kind: EventBackup, Row: b.BackupReport, Public: map[string]string{"keys": strconv.FormatBool(keys != "")}})
-	if err := b.run(s); err != nil {
+	if err := errors.Join(b.run(s), b.sync(dir), b.sync(keys)); err != nil {
 		return b.BackupReport, fmt.Errorf("backup: %w", err)
 	}
 	return b.BackupReport, nil
@@ -74,7 +72,7 @@ func (s *Store) freeFor(dir string) error {
 	if inside(dir, s.dir) {
 		return fmt.Errorf("%s lies in the data directory", dir)
 	}
-	if err := s.sys.makeDir(dir); err != nil {
+	if err := s.raw.makeDir(dir); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(dir)
@@ -97,7 +95,7 @@ func inside(dir, of string) bool {
 // backup is one run.
 type backup struct {
 	BackupReport
-	sys System
+	sys System // not watched: what fails where the backup lies is not of the store
 	ctx context.Context
 }
 
@@ -130,7 +128,7 @@ func (b *backup) run(s *Store) error {
 			return err
 		}
 	}
-	if err := s.bolt.copyTo(filepath.Join(b.Dir, "catalogue.db")); err != nil {
+	if err := s.bolt.copyTo(b.ctx, filepath.Join(b.Dir, "catalogue.db")); err != nil {
 		return err
 	}
 	// Custodians' public halves, so that a restored recorder seals to them.
@@ -174,7 +172,7 @@ func (b *backup) tree(from, to string, take func(name string) bool) error {
 		if err != nil {
 			return err
 		}
-		if ext := filepath.Ext(name); ext == "."+bodyExt {
+		if ext := filepath.Ext(name); ext == "."+bodyExt || ext == "."+factsExt {
 			err = b.link(name, filepath.Join(to, rest))
 		} else {
 			err = b.file(name, filepath.Join(to, rest), -1)
@@ -186,8 +184,8 @@ func (b *backup) tree(from, to string, take func(name string) bool) error {
 	})
 }
 
-// link gives a body, which never changes, a second name; on another disk it is
-// copied.
+// link gives a body, or facts, a second name; on another disk it is copied.
+// Neither is ever written to again: newer facts are a new file under the name.
 func (b *backup) link(from, to string) error {
 	if err := b.sys.makeDir(filepath.Dir(to)); err != nil {
 		return err
@@ -199,7 +197,20 @@ func (b *backup) link(from, to string) error {
 	return b.file(from, to, -1)
 }
 
-// file copies a file, or its first bytes, durably.
+// sync makes all that was written below dir durable at once, which takes a
+// fraction of what a sync of each file does; dir "" is none.
+func (b *backup) sync(dir string) error {
+	if dir == "" || b.sys.SyncFS == nil {
+		return nil // each file was synced
+	}
+	d, err := b.sys.OpenFile(dir, os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(b.sys.SyncFS(d), d.Close())
+}
+
+// file copies a file, or its first bytes. It is durable after sync.
 func (b *backup) file(from, to string, most int64) (err error) {
 	in, err := os.Open(from)
 	if err != nil {
@@ -220,7 +231,7 @@ func (b *backup) file(from, to string, most int64) (err error) {
 		n, err = io.CopyN(out, in, most)
 	}
 	b.Bytes += n
-	if err == nil {
+	if err == nil && b.sys.SyncFS == nil {
 		err = b.sys.Sync(out)
 	}
 	return errors.Join(err, out.Close())
@@ -247,24 +258,6 @@ func (l *Ledger) copyTo(b *backup, dir string) error {
 	errs = append(errs, b.file(filepath.Join(l.dir, leavesFile), filepath.Join(dir, leavesFile), end),
 		b.tree(filepath.Join(l.dir, rowsDir), filepath.Join(dir, rowsDir), func(string) bool { return true }))
 	return errors.Join(errs...)
-}
-
-// copyTo writes the catalogue as it stands into a new file.
-func (b *Bolt) copyTo(name string) error {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	if b.db == nil {
-		return os.ErrClosed
-	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
-	if err != nil {
-		return err
-	}
-	err = b.db.View(func(tx *bbolt.Tx) error { _, err := tx.WriteTo(f); return err })
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
 }
 
 // noteCopy adds to the list of copies.
@@ -314,14 +307,14 @@ func (k *Keys) copies() ([]KeyCopy, error) {
 // there, and verifies it. keys is where the keys were copied to; empty: the
 // recordings stay closed. What does not hold is in the Verification.
 func Restore(ctx context.Context, from, keys, dir string) (Verification, error) {
-	s := &Store{dir: dir, sys: System{}.orReal()}
+	s := &Store{dir: dir, sys: System{}.orReal(), raw: System{}.orReal()}
 	if inside(dir, from) {
 		return Verification{}, fmt.Errorf("restore: %s lies in the backup", dir)
 	}
 	if _, err := os.Stat(filepath.Join(from, ledgerDir, leavesFile)); err != nil {
 		return Verification{}, fmt.Errorf("restore: %s is no backup: %w", from, err)
 	}
-	if err := (&Store{dir: from, sys: s.sys}).freeFor(dir); err != nil {
+	if err := (&Store{dir: from, raw: s.raw}).freeFor(dir); err != nil {
 		return Verification{}, fmt.Errorf("restore: %w", err)
 	}
 	b := backup{sys: s.sys, ctx: ctx}
@@ -338,7 +331,7 @@ func Restore(ctx context.Context, from, keys, dir string) (Verification, error) 
 		_, there := os.Lstat(filepath.Join(dir, rest))
 		return err == nil && there != nil // the keys came with these already
 	})
-	if err != nil {
+	if err = errors.Join(err, b.sync(dir)); err != nil {
 		return Verification{}, fmt.Errorf("restore: %w", err)
 	}
 	s.Blobs, s.originals = NewVault(dir, s.sys), NewVault(filepath.Join(dir, originalsDir), s.sys)

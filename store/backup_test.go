@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ func TestBackupOfYesterdayDoesNotOpen(t *testing.T) {
 	to := filepath.Join(t.TempDir(), "backup")
 	done, err := s.Backup(t.Context(), to, "")
 	check(t, err)
-	if done.Recordings != 2 || done.Linked != 4 {
+	if done.Recordings != 2 || done.Linked != 6 {
 		t.Errorf("%+v", done)
 	}
 	for _, name := range filesOf(t, to) {
@@ -108,4 +109,26 @@ func TestBackupWithKeys(t *testing.T) {
 	if newest.Kind != EventDayDestroyed || newest.Public["key-copies"] != "1" {
 		t.Errorf("the receipt: %+v", newest)
 	}
+}
+
+// TestBackupToABrokenDiskHarmsNothing lets every sync of the backup's files and
+// of its disk fail: what is recorded is not in doubt.
+func TestBackupToABrokenDiskHarmsNothing(t *testing.T) {
+	to := filepath.Join(t.TempDir(), "nas")
+	broken := errors.New("input/output error")
+	failing := func(f *os.File) error {
+		if strings.HasPrefix(f.Name(), to) {
+			return broken
+		}
+		return nil
+	}
+	s, err := Open(Options{Dir: t.TempDir(), System: System{Sync: failing, SyncFS: failing}, unsynced: true})
+	check(t, err)
+	defer s.Close()
+	sealedOn(t, s, "2027-02-22")
+	if _, err := s.Backup(t.Context(), to, ""); !errors.Is(err, broken) {
+		t.Errorf("%v, want the disk's error", err)
+	}
+	check(t, s.Err())
+	sealedOn(t, s, "2027-02-22")
 }

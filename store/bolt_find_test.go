@@ -180,7 +180,7 @@ func TestCompactWhileRowsAreWritten(t *testing.T) {
 		rows[i] = r
 		check(t, b.Put(t.Context(), r))
 	}
-	check(t, b.renew(t.Context(), func(fresh *bbolt.DB) error {
+	check(t, b.renew(func(fresh *bbolt.DB) error {
 		n := 0
 		for _, bucket := range append(indexBuckets(), rowBucket) {
 			for range 20 {

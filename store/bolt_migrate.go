@@ -41,7 +41,7 @@ func upToDate(db *bbolt.DB, path string, unsynced bool) (_ *bbolt.DB, err error)
 	if !rows {
 		return db, guard(func() error { return makeBuckets(db) })
 	}
-	fresh, err := makeFresh(path)
+	fresh, err := makeFresh(path + newSuffix)
 	if err != nil {
 		return db, err
 	}
@@ -64,13 +64,13 @@ func upToDate(db *bbolt.DB, path string, unsynced bool) (_ *bbolt.DB, err error)
 // newSuffix names the file that will take a catalogue's place.
 const newSuffix = ".new"
 
-// makeFresh makes an empty catalogue beside path, which is not synced before
-// its end.
+// makeFresh makes an empty catalogue at path, which is not synced before its
+// end.
 func makeFresh(path string) (*bbolt.DB, error) {
-	if err := (System{}).orReal().removeIfThere(path + newSuffix); err != nil {
+	if err := (System{}).orReal().removeIfThere(path); err != nil {
 		return nil, err
 	}
-	fresh, err := openDB(path+newSuffix, true)
+	fresh, err := openDB(path, true)
 	if err != nil {
 		return nil, err
 	}

@@ -39,15 +39,16 @@ func (s *search) streams(root *bbolt.Bucket) []stream {
 	if q.Extension != "" {
 		exact(extensionBucket, q.Extension)
 	}
-	if q.Number != "" {
-		all = append(all, s.numbered(root))
-	}
 	if len(q.States) > 0 {
 		var texts []string
 		for _, state := range slices.Compact(slices.Sorted(slices.Values(q.States))) {
 			texts = append(texts, string(textKey(clean(string(state)), "")))
 		}
 		of(stateBucket, texts...)
+	}
+	// Last, for a part of a number costs the most to look for.
+	if q.Number != "" {
+		all = append(all, s.numbered(root))
 	}
 	if len(all) == 0 {
 		of(timeBucket, "")
@@ -77,9 +78,11 @@ func (s *search) numbered(root *bbolt.Bucket) stream {
 // One that is behind lets the others leap over what it has not.
 func common(streams []stream, before []byte) point {
 	p := streams[0](before)
+	var from []byte
 	for agreed := 1; p != "" && agreed < len(streams); {
 		for i, s := range streams {
-			at := s(append([]byte(p), 0)) // p itself, or before it
+			from = append(append(from[:0], p...), 0)
+			at := s(from) // p itself, or before it
 			if at == p {
 				agreed = i + 1
 				continue
@@ -111,21 +114,29 @@ type head struct {
 	cursor *bbolt.Cursor
 	prefix []byte
 	begun  bool
-	at     point // "" when there is no other
+	at     []byte // a point, as long as the transaction; nil when there is no other
 }
 
+// headSteps is how many entries a head goes back one by one before it looks for
+// its place: that takes as long as so many steps.
+const headSteps = 12
+
 func (h *head) newest(before []byte) point {
-	switch {
-	case !h.begun:
+	if !h.begun {
 		h.begun = true
 		h.seek(before)
-	case h.at == "" || string(h.at) < string(before):
-	case string(h.at) == string(before):
+		return point(h.at)
+	}
+	for range headSteps {
+		if h.at == nil || bytes.Compare(h.at, before) < 0 {
+			return point(h.at)
+		}
 		h.take(h.cursor.Prev())
-	default:
+	}
+	if h.at != nil && bytes.Compare(h.at, before) >= 0 {
 		h.seek(before)
 	}
-	return h.at
+	return point(h.at)
 }
 
 // seek goes to the last point before the given one; nil: to the last of all.
@@ -137,9 +148,9 @@ func (h *head) seek(before []byte) {
 }
 
 func (h *head) take(k, _ []byte) {
-	h.at = ""
-	if bytes.HasPrefix(k, h.prefix) {
-		h.at = point(k[len(h.prefix):])
+	h.at = nil
+	if bytes.HasPrefix(k, h.prefix) && len(k) > len(h.prefix) {
+		h.at = k[len(h.prefix):]
 	}
 }
 

@@ -45,17 +45,35 @@ func (s *Store) Compact(ctx context.Context) error {
 // order, and lets that take its place. Others may go on reading and writing rows
 // meanwhile.
 func (b *Bolt) Compact(ctx context.Context) error {
-	return b.renew(ctx, func(fresh *bbolt.DB) error {
-		rows := 0
-		for _, bucket := range append(indexBuckets(), rowBucket) {
-			n, err := b.copyBucket(ctx, fresh, bucket)
-			if err != nil {
-				return err
-			}
-			rows = n // of the last one
+	return b.renew(func(fresh *bbolt.DB) error { return b.copyAll(ctx, fresh) })
+}
+
+// copyTo copies the catalogue into a file that is not there yet, while rows are
+// written.
+func (b *Bolt) copyTo(ctx context.Context, name string) error {
+	return b.another(name, func(fresh *bbolt.DB) error { return b.copyAll(ctx, fresh) }, func(fresh *bbolt.DB) error {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.db == nil {
+			return os.ErrClosed
 		}
-		return fresh.Update(func(tx *bbolt.Tx) error { return addCount(tx.Bucket([]byte(rootBucket)), rows) })
+		if err := b.catchUp(fresh); err != nil {
+			return err
+		}
+		return fresh.Close()
 	})
+}
+
+func (b *Bolt) copyAll(ctx context.Context, fresh *bbolt.DB) error {
+	rows := 0
+	for _, bucket := range append(indexBuckets(), rowBucket) {
+		n, err := b.copyBucket(ctx, fresh, bucket)
+		if err != nil {
+			return err
+		}
+		rows = n // of the last one
+	}
+	return fresh.Update(func(tx *bbolt.Tx) error { return addCount(tx.Bucket([]byte(rootBucket)), rows) })
 }
 
 const (

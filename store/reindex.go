@@ -55,7 +55,7 @@ func (s *Store) reindex(ctx context.Context) (int, error) {
 // in a new file that takes the place of the old one at the end: it is all or
 // nothing. A Put or Delete meanwhile wins over a given row.
 func (b *Bolt) Rebuild(ctx context.Context, rows iter.Seq2[*Row, error]) (n int, err error) {
-	err = b.renew(ctx, func(fresh *bbolt.DB) error { return fill(ctx, fresh, rows) })
+	err = b.renew(func(fresh *bbolt.DB) error { return fill(ctx, fresh, rows) })
 	if err != nil {
 		return 0, fmt.Errorf("rebuild: %w", err)
 	}
@@ -63,17 +63,23 @@ func (b *Bolt) Rebuild(ctx context.Context, rows iter.Seq2[*Row, error]) (n int,
 }
 
 // renew makes a new file and lets it take the place of the old one.
-func (b *Bolt) renew(ctx context.Context, write func(fresh *bbolt.DB) error) (err error) {
+func (b *Bolt) renew(write func(fresh *bbolt.DB) error) error {
+	return b.another(b.path+newSuffix, write, b.swap)
+}
+
+// another makes another file while rows are written to this one: finish brings
+// over what changed meanwhile.
+func (b *Bolt) another(path string, write, finish func(fresh *bbolt.DB) error) (err error) {
 	b.rebuild.Lock()
 	defer b.rebuild.Unlock()
-	fresh, err := makeFresh(b.path)
+	fresh, err := makeFresh(path)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, fresh.Close())
-			os.Remove(b.path + newSuffix)
+			os.Remove(path)
 		}
 	}()
 	b.mu.Lock()
@@ -91,7 +97,7 @@ func (b *Bolt) renew(ctx context.Context, write func(fresh *bbolt.DB) error) (er
 	if err := fresh.Sync(); err != nil {
 		return err
 	}
-	return b.swap(fresh)
+	return finish(fresh)
 }
 
 // fill puts rows, many in a transaction, each index in order of its keys.
@@ -172,23 +178,29 @@ func (b *Bolt) swap(fresh *bbolt.DB) error {
 	if b.db == nil {
 		return os.ErrClosed
 	}
-	err := b.db.View(func(old *bbolt.Tx) error {
-		return fresh.Update(func(tx *bbolt.Tx) error {
-			return carryOver(old.Bucket([]byte(rootBucket)), tx.Bucket([]byte(rootBucket)), b.changed)
-		})
-	})
-	if err == nil {
-		err = fresh.Sync()
-	}
-	if err != nil {
+	if err := b.catchUp(fresh); err != nil {
 		return err
 	}
 	if err := errors.Join(fresh.Close(), b.db.Close()); err != nil {
 		return err
 	}
 	renamed := takePlace(b.path)
+	var err error
 	b.db, err = openDB(b.path, b.unsynced)
 	return errors.Join(renamed, err)
+}
+
+// catchUp brings over what changed meanwhile, for good. The caller holds mu.
+func (b *Bolt) catchUp(fresh *bbolt.DB) error {
+	err := b.db.View(func(old *bbolt.Tx) error {
+		return fresh.Update(func(tx *bbolt.Tx) error {
+			return carryOver(old.Bucket([]byte(rootBucket)), tx.Bucket([]byte(rootBucket)), b.changed)
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return fresh.Sync()
 }
 
 // carryOver makes what changed in the one what it is in the other. A row that

@@ -48,7 +48,8 @@ type Store struct {
 
 	dir    string
 	log    *slog.Logger
-	sys    System
+	sys    System // as it is written through: syncs that fail are noted
+	raw    System
 	runKey []byte
 
 	oldRunKeys [][]byte // of tapes that are left from another run key
@@ -78,7 +79,8 @@ func Open(o Options) (_ *Store, err error) {
 	}
 	s := &Store{dir: o.Dir, log: o.Log, clear: o.Clear, open: map[string]*Tape{}}
 	s.unsynced = o.unsynced
-	s.sys = s.watched(o.System.orReal())
+	s.raw = o.System.orReal()
+	s.sys = s.watched(s.raw)
 	for _, dir := range []string{s.dir, s.tapeDir(), filepath.Join(s.dir, vaultDir)} {
 		if err := s.sys.makeDir(dir); err != nil {
 			return nil, fmt.Errorf("data directory: %w", err)
