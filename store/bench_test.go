@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"io"
 	"testing"
 )
@@ -41,14 +42,24 @@ func BenchmarkReadTape(b *testing.B) {
 	check(b, tape.Destroy())
 }
 
+// BenchmarkSeal is sealing by itself, for calls of several lengths, and the same
+// in clear: the difference is what keys, encryption and ledger cost.
 func BenchmarkSeal(b *testing.B) {
-	s, err := Open(Options{Dir: b.TempDir()})
-	check(b, err)
-	defer s.Close()
-	minute := make([]byte, 960_000)
-	for b.Loop() {
-		row := sealRow(NewID(noon))
-		check(b, s.Seal(b.Context(), row, "wav", func(w io.Writer) error { _, err := w.Write(minute); return err }))
+	for _, seconds := range []int{10, 60, 180} {
+		for name, clear := range map[string]bool{"sealed": false, "clear": true} {
+			b.Run(fmt.Sprintf("%d s %s", seconds, name), func(b *testing.B) {
+				s, err := Open(Options{Dir: b.TempDir(), Clear: clear})
+				check(b, err)
+				defer s.Close()
+				sound := make([]byte, 16_000*seconds)
+				begun := processorTime(b)
+				for b.Loop() {
+					row := sealRow(NewID(noon))
+					check(b, s.Seal(b.Context(), row, "wav", func(w io.Writer) error { _, err := w.Write(sound); return err }))
+				}
+				b.ReportMetric((processorTime(b)-begun).Seconds()*1000/float64(b.N), "cpu-ms/op")
+			})
+		}
 	}
 }
 
