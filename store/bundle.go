@@ -31,11 +31,18 @@ import (
 //	<ULID>/ledger/17.row.json   the readable row beside it, with its salt
 //	checkpoint                  a signed note
 //	ledger.pub                  the key it is signed with
+//	witnessed, witness.pub      an earlier one that a witness cosigned, and its key;
+//	                            absent where there is no witness
+//	growth                      that it is the beginning of the checkpoint (the request
+//	                            of C2SP tlog-witness)
 //	report.html, READ-ME.txt    for people; they prove nothing
 //	SHA256SUMS                  of all files but itself, for sha256sum -c
 const (
 	bundleCheckpoint = "checkpoint"
 	bundleKey        = "ledger.pub"
+	bundleWitnessed  = "witnessed"
+	bundleWitness    = "witness.pub"
+	bundleGrowth     = "growth"
 	bundleReport     = "report.html"
 	bundleReadMe     = "READ-ME.txt"
 	bundleSums       = "SHA256SUMS"
@@ -66,8 +73,9 @@ type Bundle struct {
 	Reason     string
 	Document   string // number of the document that asks for it
 	ReadMe     []byte
-	// Report writes the page that people read; it is given what is stated.
-	Report func(w io.Writer, c Checkpoint, key string) error
+	// Report writes the page that people read; it is given what is stated, and
+	// what a witness saw of it, whose Note is nil when there is none.
+	Report func(w io.Writer, c Checkpoint, seen Cosigned, key string) error
 }
 
 // handedOut is the readable row beside the leaf of a bundle.
@@ -110,6 +118,7 @@ func (s *Store) WriteBundle(ctx context.Context, w io.Writer, b Bundle) error {
 			return err
 		}
 	}
+	seen, witnessKey := s.Ledger.Witnessed()
 	c, err := s.Ledger.Checkpoint()
 	if err != nil {
 		return err
@@ -117,7 +126,7 @@ func (s *Store) WriteBundle(ctx context.Context, w io.Writer, b Bundle) error {
 	if err := out.put(bundleReadMe, fixed(b.ReadMe)); err != nil {
 		return err
 	}
-	if err := out.put(bundleReport, func(w io.Writer) error { return b.Report(w, c, s.Ledger.VerifierKey()) }); err != nil {
+	if err := out.put(bundleReport, func(w io.Writer) error { return b.Report(w, c, seen, s.Ledger.VerifierKey()) }); err != nil {
 		return err
 	}
 	for i, r := range b.Recordings {
@@ -131,6 +140,9 @@ func (s *Store) WriteBundle(ctx context.Context, w io.Writer, b Bundle) error {
 		return err
 	}
 	if err := errors.Join(out.put(bundleCheckpoint, fixed(c.Note)), out.put(bundleKey, fixed([]byte(s.Ledger.VerifierKey()+"\n")))); err != nil {
+		return err
+	}
+	if err := s.bundleWitness(&out, seen, witnessKey, c); err != nil {
 		return err
 	}
 	if err := out.put(bundleSums, fixed(sumList(out.sums))); err != nil {
@@ -244,6 +256,23 @@ func (s *Store) bundleLeaves(out *bundleWriter, ids map[string]bool, c Checkpoin
 		}
 	}
 	return nil
+}
+
+// bundleWitness puts what a witness cosigned before, and the proof that c begins
+// with it.
+func (s *Store) bundleWitness(out *bundleWriter, seen Cosigned, witnessKey string, c Checkpoint) error {
+	if seen.Note == nil {
+		return nil
+	}
+	proof, err := s.Ledger.ProveGrowth(seen.Size, c.Size)
+	if err != nil {
+		return err
+	}
+	growth, err := WitnessRequest{Old: seen.Size, Proof: proof, Note: c.Note}.MarshalText()
+	if err != nil {
+		return err
+	}
+	return errors.Join(out.put(bundleWitnessed, fixed(seen.Note)), out.put(bundleWitness, fixed([]byte(witnessKey+"\n"))), out.put(bundleGrowth, fixed(growth)))
 }
 
 const proofHead = "c2sp.org/tlog-proof@v1\n"

@@ -30,7 +30,11 @@ func (c *bundleContents) recording(id string) {
 		return
 	}
 	sealed, err := theLeaf(leaves, "that it was sealed", func(l provenLeaf) bool { return l.Kind == EventSealed })
-	if !c.step(id+": the ledger says that it was sealed", err, "leaf %d, on %s", sealed.seq, sealed.Time.Format("2006-01-02 15:04:05 MST")) {
+	cosigned := ""
+	if err == nil && sealed.seq < c.seen.Size {
+		cosigned = ", cosigned by the witness"
+	}
+	if !c.step(id+": the ledger says that it was sealed", err, "leaf %d, on %s%s", sealed.seq, sealed.Time.Format("2006-01-02 15:04:05 MST"), cosigned) {
 		return
 	}
 	audio, err := c.audio(id)

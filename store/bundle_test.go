@@ -34,6 +34,30 @@ func shortBundle(t testing.TB) (file string, with BundleWith, key string) {
 	return file, BundleWith{Identity: []byte(id.String())}, s.Ledger.VerifierKey()
 }
 
+// TestBundleSaysWhatWasWitnessed seals a recording before and one after the
+// witness looked.
+func TestBundleSaysWhatWasWitnessed(t *testing.T) {
+	s := openStore(t, t.TempDir(), unsyncedSystem())
+	w := openWitness(t, scratch(t), System{}, s.Ledger.VerifierKey())
+	defer w.Close()
+	seen := sealedOn(t, s, "2027-02-22")
+	size := cosign(t, w, s.Ledger, 0).Size
+	unseen := sealedOn(t, s, "2027-02-22")
+	for row, want := range map[*Row]bool{seen: true, unseen: false} {
+		file := filepath.Join(t.TempDir(), "case.zip")
+		sealBundle(t, s, row, file, BundleTo{Passphrase: "correct horse", WorkFactor: 4})
+		r, err := VerifyBundle(file, BundleWith{Passphrase: func() (string, error) { return "correct horse", nil }})
+		check(t, err)
+		text := fmt.Sprint(r.Steps)
+		if !r.OK || !strings.Contains(text, fmt.Sprintf("leaves 0-%d on 2026-11-23T", size-1)) || !strings.Contains(text, w.Key()) {
+			t.Errorf("%+v", r)
+		}
+		if strings.Contains(text, ", cosigned by the witness") != want {
+			t.Errorf("cosigned %v: %+v", want, r.Steps)
+		}
+	}
+}
+
 func sealBundle(t testing.TB, s *Store, row *Row, file string, to BundleTo) {
 	t.Helper()
 	readMe := []byte("what it is")
@@ -41,7 +65,10 @@ func sealBundle(t testing.TB, s *Store, row *Row, file string, to BundleTo) {
 	check(t, s.WriteBundle(t.Context(), &contents, Bundle{
 		Recordings: []Bundled{{Row: row, Beside: []BundleFile{{"original.pcap", fixed([]byte("packets"))}}}},
 		Reason:     "court", Document: "2026가단117", ReadMe: readMe,
-		Report: func(w io.Writer, c Checkpoint, key string) error { _, err := fmt.Fprintln(w, c.Size, key); return err },
+		Report: func(w io.Writer, c Checkpoint, _ Cosigned, key string) error {
+			_, err := fmt.Fprintln(w, c.Size, key)
+			return err
+		},
 	}))
 	check(t, SealBundle(file, to, readMe, &contents))
 }
@@ -130,10 +157,13 @@ func TestForgedBundleIsFound(t *testing.T) {
 	row := sealRow(NewID(noon))
 	row.Dies, row.Format = "2027-02-22", "wav pcmu 8000 Hz 2 ch"
 	check(t, s.Seal(t.Context(), row, "wav", func(w io.Writer) error { _, err := io.WriteString(w, "a short voice"); return err }))
+	w := openWitness(t, scratch(t), System{}, s.Ledger.VerifierKey())
+	defer w.Close()
+	cosign(t, w, s.Ledger, 0)
 	readMe := []byte("what it is")
 	var contents bytes.Buffer
 	check(t, s.WriteBundle(t.Context(), &contents, Bundle{Recordings: []Bundled{{Row: row}}, ReadMe: readMe,
-		Report: func(w io.Writer, _ Checkpoint, _ string) error { return nil }}))
+		Report: func(w io.Writer, _ Checkpoint, _ Cosigned, _ string) error { return nil }}))
 	id, err := age.GenerateX25519Identity()
 	check(t, err)
 	for name, change := range map[string]func(name string, b []byte) []byte{
@@ -168,6 +198,31 @@ func TestForgedBundleIsFound(t *testing.T) {
 		"says of itself": func(name string, b []byte) []byte {
 			if name == bundleReadMe {
 				return []byte("what it is not")
+			}
+			return b
+		},
+		"a witness, another machine": func(name string, b []byte) []byte {
+			if name == bundleWitnessed {
+				return bytes.Replace(b, []byte("\n1\n"), []byte("\n2\n"), 1)
+			}
+			return b
+		},
+		"no cosignature of": func(name string, b []byte) []byte {
+			if name == bundleWitness {
+				return []byte(newCosigning().String() + "\n")
+			}
+			return b
+		},
+		"its proof leads from another state": func(name string, b []byte) []byte {
+			if name == bundleGrowth {
+				return bytes.Replace(b, []byte("old 1\n"), []byte("old 2\n"), 1)
+			}
+			return b
+		},
+		"does not begin with what the witness cosigned": func(name string, b []byte) []byte {
+			if name == bundleGrowth {
+				_, note, _ := bytes.Cut(b, []byte("\n\n"))
+				return append([]byte("old 1\nPlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=\n\n"), note...)
 			}
 			return b
 		},

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // BundleStep is one thing that was looked at.
@@ -93,6 +94,10 @@ func (r *BundleReport) verify(f io.ReaderAt, size int64, with BundleWith) {
 			err = fmt.Errorf("it is signed with %s, not with %s", r.Key, strings.TrimSpace(with.Key))
 		}
 		r.step("the key is the one known from elsewhere", err, "%s", r.Key)
+	}
+	if c.sums[bundleWitnessed] != "" {
+		key, err := c.readWitness()
+		r.step("a witness, another machine, had cosigned this ledger before", err, "leaves 0-%d on %s, by the key %s", c.seen.Size-1, c.seen.At.Format(time.RFC3339), key)
 	}
 	ids := c.recordings()
 	if len(ids) == 0 {
@@ -183,6 +188,7 @@ type bundleContents struct {
 	zip   *zip.Reader
 	sums  map[string]string
 	state Checkpoint
+	seen  Cosigned // by a witness; its Note is nil when there is none, or it does not hold
 }
 
 const bundleSmall = 1 << 24 // bytes of a file that is read as a whole
@@ -270,6 +276,34 @@ func (c *bundleContents) readCheckpoint() error {
 	}
 	c.state, err = ReadCheckpoint(signed, c.Key)
 	return err
+}
+
+// readWitness holds what a witness cosigned against the signed state, and returns
+// the witness's key.
+func (c *bundleContents) readWitness() (key string, err error) {
+	var files [3][]byte
+	for i, name := range []string{bundleWitness, bundleWitnessed, bundleGrowth} {
+		if files[i], err = c.read(name); err != nil {
+			return "", err
+		}
+	}
+	key = strings.TrimSpace(string(files[0]))
+	seen, err := ReadCosigned(files[1], c.Key, key)
+	if err != nil {
+		return key, err
+	}
+	var growth WitnessRequest
+	if err := growth.UnmarshalText(files[2]); err != nil {
+		return key, err
+	}
+	if growth.Old != seen.Size || !bytes.Equal(growth.Note, c.state.Note) {
+		return key, errors.New("its proof leads from another state, or to another")
+	}
+	if err := tlog.CheckTree(growth.Proof, c.state.Size, c.state.Root, seen.Size, seen.Root); err != nil {
+		return key, errors.New("the ledger does not begin with what the witness cosigned: it was rewritten")
+	}
+	c.seen = seen
+	return key, nil
 }
 
 // recordings are the folders, sorted.

@@ -137,6 +137,8 @@
 //	<ULID>/ledger/17.tlog-proof      its inclusion proof (C2SP tlog-proof) and
 //	<ULID>/ledger/17.row.json        its readable row and salt
 //	checkpoint, ledger.pub           the signed tree, and its key
+//	witnessed, witness.pub           one that a witness cosigned before, and its key,
+//	growth                           and that the signed tree begins with it
 //	report.html, READ-ME.txt         for people
 //	SHA256SUMS
 //

@@ -150,8 +150,11 @@ func (d *desk) bundle(w io.Writer, r *http.Request) error {
 		b.Recordings = append(b.Recordings, part)
 		page.Recordings = append(page.Recordings, partOf(row, row.Original != nil, zone))
 	}
-	b.Report = func(w io.Writer, c store.Checkpoint, key string) error {
+	b.Report = func(w io.Writer, c store.Checkpoint, seen store.Cosigned, key string) error {
 		page.Leaves, page.Signed, page.Key = c.Size, c.Time.In(zone).Format(clock), key
+		if seen.Note != nil {
+			page.Seen, page.SeenAt, page.Witness = seen.Size, seen.At.In(zone).Format(clock), seen.Witness
+		}
 		return bundleReport(w, page)
 	}
 	return d.store.WriteBundle(r.Context(), w, b)

@@ -21,6 +21,8 @@ type bundlePage struct {
 	Reason, Document, Made, Version string
 	Leaves                          int64
 	Signed, Key                     string
+	Seen                            int64 // leaves that a witness cosigned
+	SeenAt, Witness                 string
 	Recordings                      []bundlePart
 }
 
