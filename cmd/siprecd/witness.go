@@ -23,8 +23,8 @@ import (
 
 // WitnessCmd is `siprecd witness`.
 type WitnessCmd struct {
-	Listen string   `placeholder:"ADDR" default:"0.0.0.0:8095" help:"Where recorders post their checkpoints."`
-	Dir    string   `placeholder:"DIR" default:"siprecd-witness" help:"Where its key and what it saw are kept; not a data directory."`
+	Listen string   `placeholder:"ADDR" default:"0.0.0.0:8095" help:"Where recorders post their checkpoints; without it ${default}."`
+	Dir    string   `placeholder:"DIR" default:"siprecd-witness" help:"Where its key and what it saw are kept, not a data directory; without it ${default}."`
 	Log    []string `placeholder:"KEY" help:"The key of a ledger that it cosigns, as siprecd status prints it on the recorder. Once is enough: it is remembered."`
 	Show   bool     `help:"Only print what the witness of --dir saw, whether it runs or not. Exit status 1 when it refused anything."`
 	JSON   bool     `help:"With --show: print it as JSON."`
@@ -117,7 +117,7 @@ func (c *WitnessCmd) show(g *Globals) error {
 		return err
 	}
 	s := witnessState{Key: key, Logs: append([]store.WitnessedLog{}, logs...)}
-	if at, err := os.ReadFile(filepath.Join(c.Dir, witnessAddress)); err == nil {
+	if at, err := os.ReadFile(filepath.Join(c.Dir, witnessAddress)); err == nil && answers(strings.TrimSpace(string(at))) {
 		s.Address = strings.TrimSpace(string(at))
 	}
 	slices.SortFunc(s.Logs, func(a, b store.WitnessedLog) int { return cmp.Compare(a.Name, b.Name) })
@@ -130,6 +130,16 @@ func (c *WitnessCmd) show(g *Globals) error {
 		return exitError{1}
 	}
 	return err
+}
+
+// answers tells a witness that runs from the file that a killed one left.
+func answers(address string) bool {
+	conn, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return false
+	}
+	_ = conn.Close()
+	return true
 }
 
 func (s *witnessState) print(w io.Writer, dir string) {
