@@ -285,3 +285,21 @@ func (q *Query) matchesNumber(n string) bool {
 	}
 	return n == q.Number
 }
+
+// days returns the days through the given one on which rows die or died, oldest
+// first.
+func (b *Bolt) days(ctx context.Context, through Day) (days []Day, err error) {
+	err = b.view(ctx, func(root *bbolt.Bucket) error {
+		c := root.Bucket([]byte(diesBucket)).Cursor()
+		for k, _ := c.First(); k != nil; {
+			d, _, _ := bytes.Cut(k, []byte{separator})
+			if Day(d) > through {
+				return nil
+			}
+			days = append(days, Day(d))
+			k, _ = c.Seek(append(bytes.Clone(d), separator+1)) // behind all of that day
+		}
+		return nil
+	})
+	return days, err
+}

@@ -14,6 +14,8 @@ import (
 // and the row is reduced to what may be kept. why is kept in the ledger for good
 // and names nobody.
 func (s *Store) Retire(ctx context.Context, row *Row, why string) error {
+	s.ends.Lock()
+	defer s.ends.Unlock()
 	if row.Dies != "" {
 		if err := s.Keys.DestroyHeader(row.Dies, row.ID); err != nil {
 			return fmt.Errorf("end %s: %w", row.ID, err)
@@ -119,13 +121,15 @@ type Deaths struct {
 // them the secret, then bodies and rows. It may be called again after a crash,
 // and when a hold has ended.
 func (s *Store) RetireDay(ctx context.Context, d Day, today Day) (Deaths, error) {
+	s.ends.Lock()
+	defer s.ends.Unlock()
 	out := Deaths{Day: d}
 	var rows []*Row
 	for row, err := range s.Catalog.Find(ctx, Query{Dies: d}) {
 		if err != nil {
 			return out, fmt.Errorf("day %s: %w", d, err)
 		}
-		if row.Hold != nil && today < row.Hold.Until {
+		if row.heldOn(today) {
 			out.Held = append(out.Held, row.ID)
 			continue
 		}
@@ -187,9 +191,10 @@ func (s *Store) reduceAll(ctx context.Context, rows []*Row, out *Deaths) (errs [
 	return errs
 }
 
-// DueDays returns the days up to today that have keys left, or whose end a crash
-// interrupted, oldest first.
-func (s *Store) DueDays(today Day) ([]Day, error) {
+// DueDays returns the days up to today on which something is left that may die,
+// or whose end a crash interrupted, oldest first. A day of which a hold keeps all
+// that is left is not due: the night would spend its time on it in vain.
+func (s *Store) DueDays(ctx context.Context, today Day) ([]Day, error) {
 	days, err := s.Keys.Days()
 	if err != nil {
 		return nil, err
@@ -198,7 +203,50 @@ func (s *Store) DueDays(today Day) ([]Day, error) {
 	if err != nil {
 		return nil, err
 	}
-	days = slices.DeleteFunc(append(days, unfinished...), func(d Day) bool { return d > today })
+	// Rows have days that have no keys where a backup was restored without them.
+	rows, err := s.bolt.days(ctx, today)
+	if err != nil {
+		return nil, err
+	}
+	days = slices.Concat(days, unfinished, slices.DeleteFunc(rows, s.Keys.over))
 	slices.Sort(days)
-	return days, nil
+	var due []Day
+	for _, d := range slices.Compact(days) {
+		if d > today {
+			break
+		}
+		kept, err := s.keptByHolds(ctx, d, today)
+		if err != nil {
+			return nil, fmt.Errorf("day %s: %w", d, err)
+		}
+		if !kept {
+			due = append(due, d)
+		}
+	}
+	return due, nil
+}
+
+// keptByHolds reports whether something is left of a day, and holds keep all of
+// it.
+func (s *Store) keptByHolds(ctx context.Context, d, today Day) (bool, error) {
+	var held []string
+	for row, err := range s.Catalog.Find(ctx, Query{Dies: d}) {
+		switch {
+		case err != nil:
+			return false, err
+		case row.heldOn(today):
+			held = append(held, row.ID)
+		case row.State != Deleted:
+			return false, nil
+		}
+	}
+	if len(held) == 0 {
+		return false, nil
+	}
+	keep, err := withOriginals(held)
+	if err != nil {
+		return false, err
+	}
+	headers, err := s.Keys.Headers(d)
+	return !slices.ContainsFunc(headers, func(id string) bool { return !slices.Contains(keep, id) }), err
 }

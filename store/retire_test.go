@@ -29,10 +29,10 @@ func TestADayDies(t *testing.T) {
 	held.Hold = &Hold{Reason: "dispute", Document: "감사-17", By: "kim", Until: "2027-03-01"}
 	check(t, s.Record(t.Context(), held))
 
-	if days, err := s.DueDays("2027-02-21"); err != nil || len(days) != 0 {
+	if days, err := s.DueDays(t.Context(), "2027-02-21"); err != nil || len(days) != 0 {
 		t.Errorf("due on the 21st: %v %v", days, err)
 	}
-	days, err := s.DueDays("2027-02-22")
+	days, err := s.DueDays(t.Context(), "2027-02-22")
 	check(t, err)
 	if !slices.Equal(days, []Day{"2027-02-22"}) {
 		t.Fatalf("due %v", days)
@@ -61,7 +61,7 @@ func TestADayDies(t *testing.T) {
 	if !deaths.Gone || !slices.Equal(deaths.Retired, []string{held.ID}) {
 		t.Errorf("deaths %+v", deaths)
 	}
-	if days, err := s.DueDays("2027-02-22"); err != nil || len(days) != 0 {
+	if days, err := s.DueDays(t.Context(), "2027-02-22"); err != nil || len(days) != 0 {
 		t.Errorf("still due: %v %v", days, err)
 	}
 	check(t, s.Retire(t.Context(), later, "consent refused"))
@@ -120,7 +120,7 @@ func TestDeathIsCompletedAfterACrash(t *testing.T) {
 		}
 		s = openStore(t, dir, unsyncedSystem())
 		check(t, s.Recover(t.Context()))
-		days, err := s.DueDays("2027-02-22")
+		days, err := s.DueDays(t.Context(), "2027-02-22")
 		check(t, err)
 		for _, d := range days {
 			if _, err := s.RetireDay(t.Context(), d, "2027-02-22"); err != nil {

@@ -106,16 +106,6 @@ func orEmpty[T any](list *[]T) {
 	}
 }
 
-// Hold keeps one recording past the day it dies on: for a dispute, by order of
-// a court.
-type Hold struct {
-	Reason   string    `json:"reason"`
-	Document string    `json:"document"` // number of the document that orders it
-	By       string    `json:"by"`
-	Since    time.Time `json:"since"`
-	Until    Day       `json:"until"` // the hold ends by itself with the first moment of this day
-}
-
 // Link is another recording of the same call, or one made beside it.
 type Link struct {
 	ID  string  `json:"id"`

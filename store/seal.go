@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -37,8 +38,7 @@ func (s *Store) Seal(ctx context.Context, row *Row, ext string, write func(io.Wr
 	if err != nil {
 		return fmt.Errorf("seal %s: %w", row.ID, err)
 	}
-	row.Leaf = s.Tell(sealedEntry(row)) + 1
-	if err := s.record(ctx, row.File, row); err != nil {
+	if err := s.conclude(ctx, row); err != nil {
 		return fmt.Errorf("seal %s: %w", row.ID, err)
 	}
 	// A sync may have failed meanwhile, of this file or of another.
@@ -46,6 +46,29 @@ func (s *Store) Seal(ctx context.Context, row *Row, ext string, write func(io.Wr
 		return err
 	}
 	return s.RemoveTape(row.ID)
+}
+
+// conclude tells the ledger of a committed body and writes facts and row. While
+// one that waited was rendered it may have been held, or ended: the hold is kept,
+// and what was ended does not come back.
+func (s *Store) conclude(ctx context.Context, row *Row) error {
+	now, err := s.Catalog.Get(ctx, row.ID)
+	if err == nil && now.State != Live && now.State != Ending {
+		// Those cannot be held or ended, and need not wait for a night.
+		s.ends.Lock()
+		defer s.ends.Unlock()
+		now, err = s.Catalog.Get(ctx, row.ID)
+	}
+	switch {
+	case err == nil && now.State == Deleted && row.Dies != "":
+		return errors.Join(ErrDead, s.Keys.DestroyHeader(row.Dies, row.ID), s.Blobs.Remove(ctx, row.File))
+	case err == nil:
+		row.Hold = now.Hold
+	case !errors.Is(err, ErrNotFound):
+		return err
+	}
+	row.Leaf = s.Tell(sealedEntry(row)) + 1
+	return s.record(ctx, row.File, row)
 }
 
 // summary is the readable row beside a leaf: what the ledger may keep for as

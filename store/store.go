@@ -63,6 +63,8 @@ type Store struct {
 	closing sync.Once
 	first   atomic.Pointer[error] // of the syncs that failed
 
+	ends sync.Mutex // one at a time: who ends recordings, who holds them, who renders what waited
+
 	mu   sync.Mutex // guards open
 	open map[string]*Tape
 }

@@ -99,8 +99,8 @@ func (k *keeper) ahead(ctx context.Context) error {
 }
 
 // plan decides what would die now.
-func (k *keeper) plan() (planned, error) {
-	due, err := k.store.DueDays(k.today())
+func (k *keeper) plan(ctx context.Context) (planned, error) {
+	due, err := k.store.DueDays(ctx, k.today())
 	if err != nil {
 		return planned{}, err
 	}
@@ -142,25 +142,28 @@ func (k *keeper) believe(wall time.Time) {
 
 // night lets die what is due, oldest first.
 func (k *keeper) night(ctx context.Context) ([]store.Deaths, error) {
-	plan, err := k.plan()
+	plan, err := k.plan(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var all []store.Deaths
+	var errs []error
 	for _, d := range plan.Destroy {
 		if ctx.Err() != nil {
 			return all, context.Cause(ctx)
 		}
 		deaths, err := k.store.RetireDay(ctx, store.Day(d), k.today())
 		if err != nil {
-			return all, err
+			errs = append(errs, err) // the other days are none the less over
 		}
 		k.mu.Lock()
-		k.since, k.traces = k.running(), true
+		if k.traces = true; err == nil {
+			k.since = k.running()
+		}
 		k.mu.Unlock()
 		all = append(all, deaths)
 	}
-	return all, k.compact(ctx)
+	return all, errors.Join(append(errs, k.compact(ctx))...)
 }
 
 // compact rewrites the catalogue when it may hold traces.

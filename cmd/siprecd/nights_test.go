@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,7 +24,8 @@ func TestTwoYearsOfNights(t *testing.T) {
 	if cfg == nil {
 		t.Fatal(problems)
 	}
-	now := time.Date(2026, 11, 23, 9, 0, 0, 0, cfg.Site.TimeZone)
+	// Far ahead: the ledger, whose time is the real one, must not be ahead of it.
+	now := time.Date(2126, 11, 23, 9, 0, 0, 0, cfg.Site.TimeZone)
 	k := &keeper{
 		store: s, config: func() *config.Config { return cfg }, now: func() time.Time { return now },
 		proofs: func() []policy.Proof { return []policy.Proof{{Name: "ntp"}, {Name: "witness"}} },
@@ -61,6 +63,60 @@ func TestTwoYearsOfNights(t *testing.T) {
 			if dead := row.State == store.Deleted; dead != (m.dies <= k.today()) {
 				t.Fatalf("on %s the recording that dies on %s is %s", k.today(), m.dies, row.State)
 			}
+		}
+	}
+}
+
+// TestAHoldDoesNotStopTheNights keeps one recording where no clock proves this
+// one's: each day after it dies all the same, one a night.
+func TestAHoldDoesNotStopTheNights(t *testing.T) {
+	s, err := store.Open(store.Options{Dir: t.TempDir(), SyncEvery: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	cfg, _ := config.Load("")
+	now := time.Date(2126, 11, 23, 0, 5, 0, 0, cfg.Site.TimeZone)
+	k := &keeper{
+		store: s, config: func() *config.Config { return cfg }, now: func() time.Time { return now },
+		proofs: func() []policy.Proof { return nil }, failed: func(what string, err error) { t.Errorf("%s: %v", what, err) },
+	}
+	begin := now
+	k.running = func() time.Duration { return now.Sub(begin) }
+	var rows []*store.Row
+	for day := range 3 {
+		end := now.AddDate(0, 0, day)
+		row := &store.Row{ID: store.NewID(end), State: store.Sealed, Start: end, End: end, Extension: "2001",
+			Dies: store.Day(policy.Dies(end, 1, cfg.Site.TimeZone))}
+		if err := s.Seal(t.Context(), row, "wav", func(w io.Writer) error { _, err := io.WriteString(w, "RIFF"); return err }); err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, row)
+	}
+	order := store.Hold{Reason: "dispute", Document: "감사-17", By: "kim", Until: "2126-12-20"}
+	if _, err := s.Hold(t.Context(), rows[0].ID, order, k.today()); err != nil {
+		t.Fatal(err)
+	}
+	for range 30 {
+		now = now.AddDate(0, 0, 1)
+		if _, err := k.night(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, made := range rows {
+			row, err := s.Catalog.Get(t.Context(), made.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			end := made.Dies
+			if made == rows[0] {
+				end = order.Until
+			}
+			if dead := row.State == store.Deleted; dead != (end <= k.today()) {
+				t.Fatalf("on %s the recording that is kept until %s is %s", k.today(), end, row.State)
+			}
+		}
+		if k.warning() != "" {
+			t.Errorf("on %s: %s", k.today(), k.warning())
 		}
 	}
 }

@@ -253,7 +253,7 @@ func (d *desk) retentionPlan(r *http.Request) (any, error) {
 		return nil, fmt.Errorf("days: %w", err)
 	}
 	today := d.keeper.today()
-	night, err := d.keeper.plan()
+	night, err := d.keeper.plan(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -321,21 +321,14 @@ func (d *desk) hold(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &store.Hold{Reason: r.FormValue("reason"), Document: r.FormValue("document"), By: r.FormValue("by"), Since: time.Now().UTC(), Until: store.Day(r.FormValue("until"))}
-	switch {
-	case row.File == "" && row.Original == nil:
-		return nil, fmt.Errorf("%s has no audio to hold (%s)", row.ID, row.State)
-	case h.Reason == "" || h.Document == "" || h.By == "":
-		return nil, errors.New("a hold needs its reason, its document and who orders it")
-	case !h.Until.Valid() || h.Until <= row.Dies:
-		return nil, fmt.Errorf("a hold until %q keeps nothing: %s dies on %s", h.Until, row.ID, row.Dies)
+	today := store.Day(time.Now().UTC().Format(time.DateOnly)) // without a daemon nothing dies either
+	if d.keeper != nil {
+		today = d.keeper.today()
 	}
-	row.Hold = h
-	if err := d.store.Record(r.Context(), row); err != nil {
-		return nil, err
-	}
-	d.store.Tell(store.Entry{Kind: store.EventHeld, Subject: row.ID, Row: h, Public: map[string]string{"until": string(h.Until)}})
-	return row, nil
+	return d.store.Hold(r.Context(), row.ID, store.Hold{
+		Reason: r.FormValue("reason"), Document: r.FormValue("document"), By: r.FormValue("by"),
+		Since: time.Now().UTC(), Until: store.Day(r.FormValue("until")),
+	}, today)
 }
 
 func (d *desk) release(r *http.Request) (any, error) {
@@ -343,15 +336,7 @@ func (d *desk) release(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if row.Hold == nil {
-		return nil, fmt.Errorf("%s is not held", row.ID)
-	}
-	row.Hold = nil
-	if err := d.store.Record(r.Context(), row); err != nil {
-		return nil, err
-	}
-	d.store.Tell(store.Entry{Kind: store.EventReleased, Subject: row.ID})
-	return row, nil
+	return d.store.Release(r.Context(), row.ID)
 }
 
 // delete takes whole ids only: what is destroyed cannot be brought back.
