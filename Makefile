@@ -22,8 +22,11 @@ test: ## every test that needs nothing but Go
 	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -timeout 280s $(PKGS)
 
 e2e: build ## tests with real outside programs; installs them with apt when missing
-	@for p in sipp:sip-tester tshark:tshark sox:sox ffmpeg:ffmpeg socat:socat openssl:openssl; do \
+	@for p in sipp:sip-tester tshark:tshark sox:sox ffmpeg:ffmpeg opusenc:opus-tools gcc:gcc socat:socat openssl:openssl; do \
 	  command -v $${p%%:*} >/dev/null || missing="$$missing $${p##*:}"; done; \
+	for p in spandsp.h:libspandsp-dev bcg729/encoder.h:libbcg729-dev vo-amrwbenc/enc_if.h:libvo-amrwbenc-dev stdio.h:libc6-dev; do \
+	  [ -e /usr/include/$${p%%:*} ] || missing="$$missing $${p##*:}"; done; \
+	ls /usr/lib/*/sox/libsox_fmt_amr_nb.so >/dev/null 2>&1 || missing="$$missing libsox-fmt-all"; \
 	if [ -n "$$missing" ]; then \
 	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	  $$SUDO apt-get update -q && DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install -y -q $$missing; fi

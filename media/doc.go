@@ -46,46 +46,80 @@
 // goroutine that reads the tape for itself; who writes the recording starts both
 // at the sender's first payload and awaits them at its end. Where it is not
 // found, Facts.Waiting names the codec. Everything decoded is brought to 16 kHz.
-// What such codecs send instead of silence is rendered as silence. Three tones, encoded by ffmpeg and rendered here, stand
-// above all else by so many dB (make e2e measures them again; Opus at low rates
-// is a model of speech, not of tones):
+// What such codecs send instead of silence is rendered as silence. Three tones,
+// encoded by ffmpeg or, where it says so, by others, and rendered here, stand above
+// all else by so many dB (make e2e measures them again; Opus at low rates and G.729
+// are models of speech, not of tones):
 //
-//	PCMU                          37.1
-//	PCMA                          37.4
-//	L16 8 kHz                     85.1
-//	L16 16 kHz                    85.7
-//	L16 44.1 kHz                  84.1
-//	L16 44.1 kHz stereo           81.4
-//	L16 48 kHz stereo             83.4
-//	G722                          34.2
-//	OPUS SILK 8 kbit/s, 40 ms     10.5
-//	OPUS SILK 16 kbit/s, 20 ms    10.9
-//	OPUS SILK 16 kbit/s, 60 ms    13.8
-//	OPUS hybrid 32 kbit/s         39.4
-//	OPUS CELT 64 kbit/s, 20 ms    44.5
-//	OPUS CELT 96 kbit/s, 5 ms     42.8
-//	OPUS CELT 96 kbit/s, 2.5 ms   42.3
-//	GSM                           47.8
-//	G723                          18.5
-//	G726-16                       11.8
-//	G726-24                       18.0
-//	G726-32                       24.3
-//	G726-40                       29.1
-//	AAL2-G726-16                  11.8
-//	AAL2-G726-24                  18.0
-//	AAL2-G726-32                  24.3
-//	AAL2-G726-40                  29.1
-//	AMR                           23.9
-//	AMR, bandwidth-efficient      23.9
-//	SPEEX 8 kHz                   26.5
-//	SPEEX 16 kHz                  29.8
-//	SPEEX 32 kHz                  29.6
+//	PCMU                                           37.1
+//	PCMA                                           37.4
+//	L16 8 kHz                                      85.1
+//	L16 16 kHz                                     85.7
+//	L16 44.1 kHz                                   84.1
+//	L16 44.1 kHz stereo                            81.4
+//	L16 48 kHz stereo                              83.4
+//	G722                                           34.2
+//	G722 by spandsp                                34.2
+//	OPUS SILK 8 kbit/s, 40 ms                      10.5
+//	OPUS SILK 16 kbit/s, 20 ms                     10.9
+//	OPUS SILK 16 kbit/s, 60 ms                     13.8
+//	OPUS hybrid 32 kbit/s                          39.4
+//	OPUS CELT 64 kbit/s, 20 ms                     44.5
+//	OPUS CELT 96 kbit/s, 5 ms                      42.8
+//	OPUS CELT 96 kbit/s, 2.5 ms                    42.3
+//	OPUS by opusenc, 2.5 ms, 96 kbit/s, mono       37.7
+//	OPUS by opusenc, 2.5 ms, 96 kbit/s, stereo     29.4
+//	OPUS by opusenc, 5 ms, 96 kbit/s, mono         44.9
+//	OPUS by opusenc, 5 ms, 96 kbit/s, stereo       47.6
+//	OPUS by opusenc, 10 ms, 64 kbit/s, mono        43.7
+//	OPUS by opusenc, 10 ms, 64 kbit/s, stereo      42.7
+//	OPUS by opusenc, 10 ms, 24 kbit/s, mono        23.0
+//	OPUS by opusenc, 10 ms, 24 kbit/s, stereo      23.0
+//	OPUS by opusenc, 20 ms, 64 kbit/s, mono        44.5
+//	OPUS by opusenc, 20 ms, 64 kbit/s, stereo      43.8
+//	OPUS by opusenc, 20 ms, 16 kbit/s, mono        16.9
+//	OPUS by opusenc, 20 ms, 16 kbit/s, stereo      17.5
+//	OPUS by opusenc, 40 ms, 16 kbit/s, mono        17.3
+//	OPUS by opusenc, 40 ms, 16 kbit/s, stereo      18.2
+//	OPUS by opusenc, 60 ms, 16 kbit/s, mono        16.7
+//	OPUS by opusenc, 60 ms, 16 kbit/s, stereo      17.4
+//	GSM                                            47.8
+//	GSM by spandsp                                 47.8
+//	G729 by bcg729                                 10.7
+//	G723                                           18.5
+//	G726-16                                        11.8
+//	G726-24                                        18.0
+//	G726-32                                        24.3
+//	G726-40                                        18.7
+//	G726-16 by spandsp                             11.8
+//	G726-24 by spandsp                             18.1
+//	G726-32 by spandsp                             24.2
+//	G726-40 by spandsp                             29.1
+//	AAL2-G726-16                                   11.8
+//	AAL2-G726-24                                   18.0
+//	AAL2-G726-32                                   24.3
+//	AAL2-G726-40                                   18.7
+//	AAL2-G726-16 by spandsp                        11.8
+//	AAL2-G726-24 by spandsp                        18.1
+//	AAL2-G726-32 by spandsp                        24.2
+//	AAL2-G726-40 by spandsp                        29.1
+//	AMR                                            23.9
+//	AMR, bandwidth-efficient                       23.9
+//	AMR-WB by vo-amrwbenc                          24.6
+//	SPEEX 8 kHz                                    26.5
+//	SPEEX 16 kHz                                   29.8
+//	SPEEX 32 kHz                                   29.6
 //
-// Nothing that Debian packages encodes G.729, iLBC and AMR-WB: they were tried on
-// captures, or by their framing alone, and have no figure.
+// Nothing that Debian packages encodes iLBC: it was tried on captures, and has no
+// figure.
 //
-// G.722 is the same bit for bit as ffmpeg's. The Opus decoder conceals nothing
-// and uses no forward error correction: what is lost is a gap.
+// G.722 is the same bit for bit as ffmpeg's and spandsp's, encoded and decoded, and
+// G.726 is decoded as spandsp does it. Where a sample goes beyond 16 bits ours stays
+// at the end of the scale, while spandsp (0.0.6) lets it wrap around. FFmpeg (5.1)
+// encodes and decodes G.726 at 40 kbit/s as if its predictor forgot as fast as at
+// the other rates: what it encodes comes out here 10 dB worse than what others do.
+// The Opus decoder conceals nothing and uses no forward error correction: what is
+// lost is a gap.
 //
 // For clients and tests, a Sender sends Clips as RTP: one goroutine for any
 // number of streams, begun by NewSender and awaited by Close.

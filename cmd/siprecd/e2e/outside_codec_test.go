@@ -17,8 +17,8 @@ import (
 	"siprecd/store"
 )
 
-// encoded are payloads of a format that a program decodes, in which programs
-// other than ours encoded the three tones.
+// encoded are payloads of a format in which programs other than ours encoded the
+// three tones.
 type encoded struct {
 	format   media.Format
 	units    int
