@@ -106,7 +106,7 @@ func (b *backup) run(s *Store) error {
 	// Only what this copy of the ledger speaks of, so that it verifies.
 	known := make(map[string]bool)
 	if _, err := VerifyLog(filepath.Join(b.Dir, ledgerDir), func(_ int64, l Leaf) {
-		if l.Kind == EventSealed || l.Kind == EventNotRecorded {
+		if l.Kind == EventSealed || l.Kind == EventNotRecorded || l.Kind == EventWaiting {
 			known[l.Subject] = true
 			if sibling, err := originalID(l.Subject); err == nil {
 				known[sibling] = true

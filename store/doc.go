@@ -107,7 +107,9 @@
 // A Merkle log (RFC 6962 section 2.1, golang.org/x/mod/sumdb/tlog). A leaf is a
 // few lines of text that name nobody; what can be read beside it lies in rows,
 // tied to the leaf by a salted digest, and can be destroyed without hurting the
-// tree.
+// tree. A leaf about a recording states digests of its body, of its age header and,
+// under a salt that lies in them, of its facts: sealed, waiting, not-recorded, held
+// and released each state the facts as they are from then on.
 //
 //	ledger/leaves             frames: length 4, CRC-32C 4, text; little-endian
 //	ledger/index              8 bytes a leaf: where its frame begins; derived

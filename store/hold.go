@@ -44,8 +44,7 @@ func (s *Store) Hold(ctx context.Context, id string, h Hold, today Day) (*Row, e
 		return nil, fmt.Errorf("%s cannot be held any more: %w", id, err)
 	}
 	row.Hold = &h
-	s.Tell(Entry{Kind: EventHeld, Subject: id, Row: h, Public: map[string]string{"until": string(h.Until)}})
-	return row, s.Record(ctx, row)
+	return row, s.changed(ctx, row, Entry{Kind: EventHeld, Subject: id, Row: h, Public: map[string]string{"until": string(h.Until)}})
 }
 
 // opensYet returns ErrDead when what opens a recording has been destroyed.
@@ -79,6 +78,18 @@ func (s *Store) Release(ctx context.Context, id string) (*Row, error) {
 		return nil, fmt.Errorf("%s is not held", id)
 	}
 	row.Hold = nil
-	s.Tell(Entry{Kind: EventReleased, Subject: id})
-	return row, s.Record(ctx, row)
+	return row, s.changed(ctx, row, Entry{Kind: EventReleased, Subject: id, Public: map[string]string{}})
+}
+
+// changed writes facts that are not what their leaf states any more. The new leaf
+// is durable before them: without it they would be found altered.
+func (s *Store) changed(ctx context.Context, row *Row, e Entry) error {
+	row.state(e.Public)
+	if s.Tell(e) < 0 {
+		return errors.New("the ledger cannot be told, and nothing is changed that it does not know: see the log")
+	}
+	if _, err := s.Ledger.Checkpoint(); err != nil {
+		return err
+	}
+	return s.Record(ctx, row)
 }

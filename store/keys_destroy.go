@@ -125,6 +125,19 @@ func (k *Keys) Headers(d Day) ([]string, error) {
 	return ids, nil
 }
 
+// withHeaders returns the keys, nil when no header of any recording is among
+// them, as in a backup.
+func (k *Keys) withHeaders() (*Keys, error) {
+	days, err := os.ReadDir(filepath.Join(k.dir, headersDir))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(days) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	return k, nil
+}
+
 // DestroyDay destroys the headers of a day but for those held, and with the
 // last of them the day's secret. It may be called again after a crash, and
 // again when a hold ended. gone says that nothing of the day is left.

@@ -121,6 +121,17 @@ func (l *Ledger) Newest() (leaf Leaf, err error) {
 	return leaf, err
 }
 
+// at returns a leaf by its number.
+func (l *Ledger) at(seq int64) (leaf Leaf, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text, err := l.leaf(seq)
+	if err == nil {
+		err = leaf.UnmarshalText(text)
+	}
+	return leaf, err
+}
+
 // VerifierKey returns the key that checkpoints are verified with, in the form
 // of golang.org/x/mod/sumdb/note.
 func (l *Ledger) VerifierKey() string { return l.vkey }

@@ -63,6 +63,14 @@ func (s *Store) complete(ctx context.Context, st Stored, taped bool) error {
 	if taped && !whole {
 		return s.discard(ctx, st)
 	}
+	if err == nil && !s.told(row) {
+		// A power cut takes what the ledger was told last; what it spoke of is
+		// durable before.
+		s.tellOutcome(row)
+		if err := s.record(ctx, st.Name, row); err != nil {
+			return err
+		}
+	}
 	if !taped {
 		switch _, err := s.Catalog.Get(ctx, st.ID); {
 		case err == nil:
@@ -85,6 +93,15 @@ func (s *Store) complete(ctx context.Context, st Stored, taped bool) error {
 		return err
 	}
 	return s.RemoveTape(st.ID)
+}
+
+// told reports whether the leaf that facts name speaks of them.
+func (s *Store) told(row *Row) bool {
+	if s.Ledger == nil {
+		return true
+	}
+	leaf, err := s.Ledger.at(row.Leaf - 1)
+	return err == nil && leaf.Subject == row.ID
 }
 
 // discard removes a recording that will be rendered again, and the row that

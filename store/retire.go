@@ -29,10 +29,23 @@ func (s *Store) Retire(ctx context.Context, row *Row, why string) error {
 		}
 	}
 	s.Tell(Entry{Kind: EventDeleted, Subject: row.ID, Public: s.receipt(map[string]string{"dies": string(row.Dies), "why": printable(why)})})
+	if err := s.signed(); err != nil {
+		return fmt.Errorf("end %s: %w", row.ID, err)
+	}
 	if err := s.reduce(ctx, row); err != nil {
 		return fmt.Errorf("end %s: %w", row.ID, err)
 	}
 	return nil
+}
+
+// signed makes what the ledger was told durable, before what it speaks of goes:
+// else a power cut would leave it missing without a word.
+func (s *Store) signed() error {
+	if s.Ledger == nil {
+		return nil
+	}
+	_, err := s.Ledger.Checkpoint()
+	return err
 }
 
 // receipt says in a leaf about a death that copies of keys were made before,
@@ -148,10 +161,13 @@ func (s *Store) RetireDay(ctx context.Context, d Day, today Day) (Deaths, error)
 	if destroyed, out.Gone, err = s.Keys.DestroyDay(d, keep); err != nil {
 		return out, err
 	}
-	if len(destroyed) > 0 || out.Gone {
+	if len(destroyed) > 0 || len(rows) > 0 || out.Gone {
 		s.Tell(Entry{Kind: EventDayDestroyed, Subject: string(d), Row: ids(destroyed), Public: s.receipt(map[string]string{
 			"headers": strconv.Itoa(len(destroyed)), "held": strconv.Itoa(len(out.Held)), "secret-destroyed": strconv.FormatBool(out.Gone),
 		})})
+		if err := s.signed(); err != nil {
+			return out, fmt.Errorf("day %s: %w", d, err)
+		}
 	}
 	errs := s.reduceAll(ctx, rows, &out)
 	slices.Sort(out.Retired)

@@ -60,6 +60,8 @@ type Row struct {
 
 	Leaf int64 `json:"leaf,omitempty"` // number of the ledger's leaf that says it was sealed, from 1; 0: none
 
+	Salt string `json:"salt,omitempty"` // hex, of the digest of these facts in the ledger
+
 	SealedBytes  int64  `json:"sealed_bytes,omitempty"`  // of the body in the vault; Bytes are those in clear
 	SealedSHA256 string `json:"sealed_sha256,omitempty"` // of the body in the vault, hex
 

@@ -67,7 +67,7 @@ func (s *Store) conclude(ctx context.Context, row *Row) error {
 	case !errors.Is(err, ErrNotFound):
 		return err
 	}
-	row.Leaf = s.Tell(sealedEntry(row)) + 1
+	s.tellOutcome(row)
 	return s.record(ctx, row.File, row)
 }
 
@@ -105,6 +105,30 @@ func sealedEntry(row *Row) Entry {
 		public["original-sha256"], public["original-sealed-sha256"] = o.SHA256, o.SealedSHA256
 	}
 	return Entry{Kind: EventSealed, Subject: row.ID, Row: row.summary(), Public: public}
+}
+
+// tellOutcome tells the ledger, if there is one, what became of a call, and fills
+// row.Leaf.
+func (s *Store) tellOutcome(row *Row) {
+	if s.Ledger == nil {
+		return
+	}
+	var e Entry
+	switch row.State {
+	case NotRecorded:
+		e = Entry{Kind: EventNotRecorded, Subject: row.ID, Row: row.summary(), Public: map[string]string{"dies": string(row.Dies)}}
+	case Waiting:
+		e = Entry{Kind: EventWaiting, Subject: row.ID, Row: row.summary(), Public: map[string]string{
+			"dies": string(row.Dies), "state": string(row.State), "milliseconds": strconv.FormatInt(int64(row.Duration*1000), 10),
+			"original-sha256": row.Original.SHA256, "original-sealed-sha256": row.Original.SealedSHA256,
+		}}
+	default:
+		e = sealedEntry(row)
+	}
+	row.Leaf = 0
+	s.stateHeaders(row, e.Public)
+	row.state(e.Public)
+	row.Leaf = s.Tell(e) + 1
 }
 
 // Tell puts an event into the ledger and returns its leaf, -1 when there is
@@ -211,7 +235,7 @@ func (s *Store) Record(ctx context.Context, row *Row) error {
 		}
 	}
 	if row.State == NotRecorded && row.Leaf == 0 {
-		row.Leaf = s.Tell(Entry{Kind: EventNotRecorded, Subject: row.ID, Row: row.summary(), Public: map[string]string{"dies": string(row.Dies)}}) + 1
+		s.tellOutcome(row)
 	}
 	return s.record(ctx, name, row)
 }

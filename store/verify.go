@@ -3,17 +3,13 @@ package store
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"time"
-
-	"github.com/oklog/ulid/v2"
 )
 
 // VerifyOptions says how much is looked at. The ledger is always read whole.
@@ -31,244 +27,219 @@ type Verification struct {
 	Gone       int // that the ledger says are destroyed
 }
 
-// sealedLeaf is what the ledger says of one recording. There are millions.
-type sealedLeaf struct {
-	seq      int64
-	at       int64 // Unix nanoseconds
-	bytes    int64
-	sha256   sum256
-	original sum256 // of the sealed original; zero: none was kept
-	found    bool   // its body is there
-	over     bool   // it was ended before its day
-}
-
-type sum256 [sha256.Size]byte
-
-// digestIn reads a digest in hex; what is none is zero.
-func digestIn(text string) (s sum256) {
-	if n, err := hex.Decode(s[:], []byte(text[:min(len(text), 2*len(s))])); err != nil || n != len(s) {
-		return sum256{}
-	}
-	return s
-}
-
-// statement is what the ledger says should be there.
-type statement struct {
-	days map[Day]map[ulid.ULID]*sealedLeaf // by the day they die on
-	over map[Day]bool                      // days that died, whose recordings are not kept in days
-	gone int                               // how many those were
-}
-
-func newStatement() *statement {
-	return &statement{days: make(map[Day]map[ulid.ULID]*sealedLeaf), over: make(map[Day]bool)}
-}
-
-// take takes the next leaf.
-func (t *statement) take(seq int64, l Leaf) {
-	switch l.Kind {
-	case EventSealed, EventWaiting:
-		id, err := ulid.ParseStrict(l.Subject)
-		if err != nil {
-			return // no recording of ours
-		}
-		dies := Day(l.Public["dies"])
-		for d, leaves := range t.days {
-			if d != dies {
-				delete(leaves, id) // sealed anew after a crash, to another day
-			}
-		}
-		if t.days[dies] == nil {
-			t.days[dies] = make(map[ulid.ULID]*sealedLeaf)
-		}
-		bytes, _ := strconv.ParseInt(l.Public["sealed-bytes"], 10, 64)
-		t.days[dies][id] = &sealedLeaf{
-			seq: seq, at: l.Time.UnixNano(), bytes: bytes,
-			sha256: digestIn(l.Public["sealed-sha256"]), original: digestIn(l.Public["original-sealed-sha256"]),
-		}
-	case EventDeleted:
-		if leaf := t.of(l.Subject); leaf != nil {
-			leaf.over = true
-		}
-	case EventDayDestroyed:
-		d := Day(l.Subject)
-		t.over[d] = true
-		t.gone += len(t.days[d])
-		delete(t.days, d)
-	}
-}
-
-// of returns the leaf of a recording, or nil.
-func (t *statement) of(id string) *sealedLeaf {
-	u, err := ulid.ParseStrict(id)
-	if err != nil {
-		return nil
-	}
-	for _, leaves := range t.days {
-		if leaf := leaves[u]; leaf != nil {
-			return leaf
-		}
-	}
-	return nil
-}
-
-func (t *statement) len() (n int) {
-	for _, leaves := range t.days {
-		n += len(leaves)
-	}
-	return n
-}
-
 // Verify re-reads the ledger, and every recording that it says should be there,
-// in its sealed form: what is missing, altered or added is found without
-// opening anything.
+// in its sealed form, with its header and its facts: what is missing, altered or
+// added is found without opening anything.
 func (s *Store) Verify(ctx context.Context, o VerifyOptions) (Verification, error) {
-	stated := newStatement()
-	report, err := VerifyLog(filepath.Join(s.dir, ledgerDir), stated.take)
-	v := Verification{LogReport: report}
-	if err != nil {
-		return v, err
+	l := looking{s: s, o: o, stated: newStatement(), strays: make(map[string][]Stored)}
+	var err error
+	if l.v.LogReport, err = VerifyLog(filepath.Join(s.dir, ledgerDir), l.stated.take); err != nil {
+		return l.v, err
 	}
-	if err := s.verifyBodies(ctx, &v, o, stated); err != nil {
-		return v, err
+	keys := s.Keys
+	if keys == nil { // a backup that is being restored
+		keys = &Keys{dir: filepath.Join(s.dir, keysDir)}
 	}
-	return v, s.verifyOriginals(ctx, &v, o, stated)
+	if l.keys, err = keys.withHeaders(); err != nil {
+		return l.v, err
+	}
+	if err := errors.Join(l.bodies(ctx), l.originals(ctx)); err != nil {
+		return l.v, err
+	}
+	slices.SortFunc(l.v.Findings, func(a, b Finding) int {
+		return slices.Compare([]string{a.What, a.Where, a.Subject}, []string{b.What, b.Where, b.Subject})
+	})
+	return l.v, nil
 }
 
-func (s *Store) verifyBodies(ctx context.Context, v *Verification, o VerifyOptions, stated *statement) error {
-	checked, of := 0, stated.len()
-	strays := make(map[string][]Stored) // bodies whose leaf is not at hand
-	for st, err := range s.Blobs.All(ctx, time.Time{}) {
+// looking is one look at all recordings.
+type looking struct {
+	s      *Store
+	v      Verification
+	o      VerifyOptions
+	stated *statement
+	strays map[string][]Stored // that no leaf at hand speaks of
+	keys   *Keys               // nil: the headers are not here, as in a backup
+}
+
+func (l *looking) bodies(ctx context.Context) error {
+	checked, of := 0, l.stated.len()
+	for st, err := range l.s.Blobs.All(ctx, time.Time{}) {
 		if err != nil {
 			return err
 		}
-		if st.Size < 0 {
-			continue // facts of a call without audio
-		}
-		leaf := stated.of(st.ID)
-		if leaf == nil || leaf.over {
-			strays[st.ID] = append(strays[st.ID], st)
+		leaf := l.stated.of(st.ID)
+		switch {
+		case leaf == nil:
+			l.strays[st.ID] = append(l.strays[st.ID], st)
+			continue
+		case leaf.over:
+			leaf.found = true
+			l.find(st, leaf, "added", "the ledger says it was ended; it is there")
 			continue
 		}
 		leaf.found = true
-		if o.passes(leaf) {
+		if l.o.passes(leaf) {
 			continue
 		}
-		if err := s.verifyBody(ctx, v, st, leaf); err != nil {
+		if err := l.one(ctx, st, leaf); err != nil {
 			return err
 		}
-		if checked++; o.Progress != nil {
-			o.Progress(checked, of)
+		if checked++; l.o.Progress != nil {
+			l.o.Progress(checked, of)
 		}
 	}
-	return s.verifyRest(ctx, v, o, stated, strays)
-}
-
-// passes reports whether a body is not to be read.
-func (o *VerifyOptions) passes(leaf *sealedLeaf) bool {
-	return leaf.at < o.Since.UnixNano() && !o.Since.IsZero() || o.Sample > 0 && o.Sample < 1 && rand.Float64() >= o.Sample
-}
-
-// verifyRest looks at bodies whose leaf was not at hand, and at leaves whose body
-// was not found. Recordings are sealed and destroyed while it runs, and what is
-// held outlives its day: only what the ledger still says when it is read once
-// more is wrong.
-func (s *Store) verifyRest(ctx context.Context, v *Verification, o VerifyOptions, stated *statement, strays map[string][]Stored) error {
-	missing := make(map[string]*sealedLeaf)
-	for _, leaves := range stated.days {
+	l.v.Gone = l.stated.gone
+	for _, leaves := range l.stated.days {
 		for id, leaf := range leaves {
-			if !leaf.found && !leaf.over && leaf.sha256 != (sum256{}) {
-				missing[id.String()] = leaf
-			}
-			if leaf.over {
-				v.Gone++
+			switch {
+			case leaf.found:
+			case !leaf.over:
+				l.miss(id.String(), leaf, "the recording it speaks of is not in the vault")
+			case !leaf.noAudio:
+				l.v.Gone++
 			}
 		}
 	}
-	v.Gone += stated.gone
-	if len(strays)+len(missing) == 0 {
+	return l.astray(ctx)
+}
+
+// passes reports whether a recording is not among those to be looked at.
+func (o *VerifyOptions) passes(leaf *sealedLeaf) bool {
+	return !o.Since.IsZero() && leaf.at < o.Since.UnixNano() || o.Sample > 0 && o.Sample < 1 && rand.Float64() >= o.Sample
+}
+
+// astray reports bodies that no leaf at hand speaks of: the leaves of days that
+// died are not at hand, so they are looked for once more.
+func (l *looking) astray(ctx context.Context) error {
+	if len(l.strays) == 0 {
 		return nil
 	}
-	held := newStatement() // as the ledger says it of these now
-	seq := int64(-1)
-	for text, err := range leavesOf(filepath.Join(s.dir, ledgerDir)) {
+	known := make(map[string]bool)
+	for text, err := range leavesOf(filepath.Join(l.s.dir, ledgerDir)) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		seq++
-		var l Leaf
-		if err != nil || l.UnmarshalText(text) != nil {
-			continue // found before
-		}
-		if _, stray := strays[l.Subject]; stray || missing[l.Subject] != nil {
-			held.take(seq, l)
-		} else if l.Kind == EventDayDestroyed {
-			held.over[Day(l.Subject)] = true
+		var leaf Leaf
+		if err == nil && leaf.UnmarshalText(text) == nil && l.strays[leaf.Subject] != nil {
+			known[leaf.Subject] = true
 		}
 	}
-	return s.verifyStrays(ctx, v, o, held, strays, missing)
-}
-
-func (s *Store) verifyStrays(ctx context.Context, v *Verification, o VerifyOptions, held *statement, strays map[string][]Stored, missing map[string]*sealedLeaf) error {
-	for id, bodies := range strays {
-		leaf := held.of(id)
+	for id, bodies := range l.strays {
+		detail := "the ledger knows no such recording"
+		if known[id] {
+			detail = "the ledger says that its day is over; it is there"
+		}
 		for _, st := range bodies {
-			switch {
-			case leaf == nil:
-				v.add("added", st, "the ledger knows no such recording")
-			case leaf.over:
-				v.add("added", st, "the ledger says it was ended; its body is there")
-			case !o.passes(leaf):
-				if err := s.verifyBody(ctx, v, st, leaf); err != nil {
-					return err
-				}
-			}
+			l.find(st, nil, "added", detail)
 		}
 	}
-	for day, leaves := range held.days {
-		for u, leaf := range leaves {
-			id := u.String()
-			switch {
-			case held.over[day] && strays[id] != nil: // a hold keeps it
-				v.Gone--
-			case missing[id] == nil:
-			case held.over[day], leaf.over:
-				v.Gone++
-			default:
-				v.Findings = append(v.Findings, Finding{What: "missing", Where: fmt.Sprintf("leaf %d", missing[id].seq), Subject: id,
-					Detail: "the recording it speaks of is not in the vault"})
-			}
-		}
-	}
-	slices.SortFunc(v.Findings, func(a, b Finding) int {
-		return slices.Compare([]string{a.What, a.Where, a.Subject}, []string{b.What, b.Where, b.Subject})
-	})
 	return nil
 }
 
-// verifyOriginals holds every original against the leaf of its recording.
-func (s *Store) verifyOriginals(ctx context.Context, v *Verification, o VerifyOptions, stated *statement) error {
-	if s.originals == nil {
+// one holds a body, its header and its facts against their leaf.
+func (l *looking) one(ctx context.Context, st Stored, leaf *sealedLeaf) error {
+	if st.Size >= 0 {
+		d := newDigest(io.Discard)
+		if err := l.s.sum(ctx, st.Name, d); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if !errors.Is(err, ErrNotFound) {
+				l.find(st, leaf, "unreadable", err.Error())
+			}
+			return nil
+		}
+		l.v.Recordings++
+		l.v.Bytes += d.n
+		if digestIn(d.hex()) != leaf.sha256 {
+			l.find(st, leaf, "altered", fmt.Sprintf("its %d bytes are not the %d that leaf %d states", d.n, leaf.bytes, leaf.seq))
+		}
+		l.header(st, leaf, leaf.header)
+	} else if leaf.sha256 != (sum256{}) {
+		l.find(st, leaf, "missing", fmt.Sprintf("the body that leaf %d speaks of is not beside it", leaf.seq))
+	}
+	if wrong := leaf.factsHold(st); wrong != "" {
+		what := "altered"
+		if st.Facts == nil {
+			what = "missing"
+		}
+		l.find(st, leaf, what, wrong)
+	}
+	return nil
+}
+
+// header holds an age header against its digest in the leaf; zero: there is
+// none.
+func (l *looking) header(st Stored, leaf *sealedLeaf, stated sum256) {
+	if l.keys == nil || stated == (sum256{}) {
+		return
+	}
+	b, err := l.keys.Header(leaf.dies, st.ID)
+	switch {
+	case errors.Is(err, ErrDead):
+		l.find(st, leaf, "missing", "its age header is not among the keys: nothing opens it")
+	case err != nil:
+		l.find(st, leaf, "unreadable", err.Error())
+	case sha256.Sum256(b) != stated:
+		l.find(st, leaf, "altered", fmt.Sprintf("its age header is not what leaf %d states: nothing opens it", leaf.seq))
+	}
+}
+
+func (l *looking) miss(id string, leaf *sealedLeaf, detail string) {
+	l.find(Stored{Name: fmt.Sprintf("leaf %d", leaf.seq), ID: id}, leaf, "missing", detail)
+}
+
+// find adds a finding, unless the recording became another while all were
+// looked at.
+func (l *looking) find(st Stored, leaf *sealedLeaf, what, detail string) {
+	if !l.s.toldSince(l.v.Leaves, st.ID, leaf) {
+		l.v.Findings = append(l.v.Findings, Finding{What: what, Where: st.Name, Subject: st.ID, Detail: detail})
+	}
+}
+
+// toldSince reports whether a leaf from seq on speaks of a recording, or of the
+// death of its day.
+func (s *Store) toldSince(seq int64, id string, leaf *sealedLeaf) bool {
+	if s.Ledger == nil {
+		return false
+	}
+	// What ends or holds it at this moment is told when it is done.
+	s.ends.Lock()
+	defer s.ends.Unlock()
+	for ; seq < s.Ledger.Size(); seq++ {
+		told, err := s.Ledger.at(seq)
+		if err == nil && (told.Subject == id || leaf != nil && told.Subject == string(leaf.dies)) {
+			return true
+		}
+	}
+	return false
+}
+
+// originals holds every original against the leaf of its recording.
+func (l *looking) originals(ctx context.Context) error {
+	if l.s.originals == nil {
 		return nil
 	}
 	expected := make(map[string]*sealedLeaf)
-	for _, leaves := range stated.days {
+	for _, leaves := range l.stated.days {
 		for id, leaf := range leaves {
-			if sibling, err := originalID(id.String()); err == nil && leaf.original != (sum256{}) && !leaf.over {
+			if sibling, err := originalID(id.String()); err == nil && leaf.original != nil && !leaf.over {
 				expected[sibling] = leaf
 			}
 		}
 	}
-	for st, err := range s.originals.All(ctx, time.Time{}) {
+	for st, err := range l.s.originals.All(ctx, time.Time{}) {
 		if err != nil {
 			return err
 		}
 		leaf := expected[st.ID]
 		delete(expected, st.ID)
-		if leaf == nil || o.passes(leaf) {
+		if leaf == nil || l.o.passes(leaf) {
 			continue // a call that is being sealed, or one of a day that is over
 		}
 		d := newDigest(io.Discard)
-		body, err := s.originals.Open(ctx, st.Name)
+		body, err := l.s.originals.Open(ctx, st.Name)
 		if err == nil {
 			_, err = io.Copy(d, body)
 			err = errors.Join(err, body.Close())
@@ -276,40 +247,14 @@ func (s *Store) verifyOriginals(ctx context.Context, v *Verification, o VerifyOp
 		st.Name = originalsDir + "/" + st.Name
 		switch {
 		case err != nil:
-			v.add("unreadable", st, err.Error())
-		case digestIn(d.hex()) != leaf.original:
-			v.add("altered", st, fmt.Sprintf("the original is not what leaf %d states", leaf.seq))
+			l.find(st, leaf, "unreadable", err.Error())
+		case digestIn(d.hex()) != leaf.original.sha256:
+			l.find(st, leaf, "altered", fmt.Sprintf("the original is not what leaf %d states", leaf.seq))
 		}
+		l.header(st, leaf, leaf.original.header)
 	}
 	for id, leaf := range expected {
-		v.Findings = append(v.Findings, Finding{What: "missing", Where: fmt.Sprintf("leaf %d", leaf.seq), Subject: id, Detail: "the original that it speaks of is not there"})
+		l.miss(id, leaf, "the original that it speaks of is not there")
 	}
 	return nil
-}
-
-// verifyBody holds one body against its leaf.
-func (s *Store) verifyBody(ctx context.Context, v *Verification, st Stored, leaf *sealedLeaf) error {
-	d := newDigest(io.Discard)
-	if err := s.sum(ctx, st.Name, d); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if !errors.Is(err, ErrNotFound) {
-			v.add("unreadable", st, err.Error())
-		}
-		return nil
-	}
-	v.Recordings++
-	v.Bytes += d.n
-	if digestIn(d.hex()) != leaf.sha256 {
-		v.add("altered", st, fmt.Sprintf("its %d bytes are not the %d that leaf %d states", d.n, leaf.bytes, leaf.seq))
-	}
-	if _, err := st.row(); err != nil {
-		v.add("missing", st, err.Error())
-	}
-	return nil
-}
-
-func (v *Verification) add(what string, st Stored, detail string) {
-	v.Findings = append(v.Findings, Finding{What: what, Where: st.Name, Subject: st.ID, Detail: detail})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 )
 
 // Wait leaves a call that cannot be rendered yet as its tape, which KeepOriginal
@@ -19,10 +18,7 @@ func (s *Store) Wait(ctx context.Context, row *Row) error {
 		return err
 	}
 	row.State, row.File, row.Bytes, row.SHA256, row.SealedBytes, row.SealedSHA256 = Waiting, "", 0, "", 0, ""
-	row.Leaf = s.Tell(Entry{Kind: EventWaiting, Subject: row.ID, Row: row.summary(), Public: map[string]string{
-		"dies": string(row.Dies), "state": string(row.State), "milliseconds": strconv.FormatInt(int64(row.Duration*1000), 10),
-		"original-sha256": row.Original.SHA256, "original-sealed-sha256": row.Original.SealedSHA256,
-	}}) + 1
+	s.tellOutcome(row)
 	if err := s.Record(ctx, row); err != nil {
 		return fmt.Errorf("waiting %s: %w", row.ID, err)
 	}
