@@ -37,7 +37,8 @@ type BackupReport struct {
 // what dies in the store dies in the backup too. Tapes of calls that go on are
 // left out. With keys, a place that does not lie in dir, secrets and headers
 // are copied there, and that is noted for good: the receipts of retention count
-// such copies.
+// such copies. The checkpoint beside the ledger is left out too: it is held
+// against a log that is older, and a backup is.
 func (s *Store) Backup(ctx context.Context, dir, keys string) (BackupReport, error) {
 	b := backup{BackupReport: BackupReport{Dir: dir, Keys: keys}, sys: s.raw, ctx: ctx}
 	if s.Ledger == nil {

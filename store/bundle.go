@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"path"
 	"path/filepath"
 	"slices"
@@ -225,7 +226,7 @@ func (o *bundleWriter) put(name string, write func(io.Writer) error) error {
 func (s *Store) bundleLeaves(out *bundleWriter, ids map[string]bool, c Checkpoint) error {
 	dir := filepath.Join(s.dir, ledgerDir)
 	seq := int64(-1)
-	for text, err := range leavesOf(dir) {
+	for text, err := range leavesOf(dir, math.MaxInt64) {
 		if err != nil {
 			return fmt.Errorf("ledger: %w", err)
 		}

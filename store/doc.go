@@ -45,6 +45,8 @@
 //	keys/custodians/first.identity  what the first start made; in clear until it is
 //	                                protected with a passphrase
 //	ledger/                         below
+//	checkpoint                      the ledger's newest, once more: a log that is
+//	                                older, or another, was put in its place
 //	*.part                          being written
 //
 // Files are 0600, directories 0700. No name comes from the wire.
@@ -125,7 +127,13 @@
 //	ledger/witness.pub        the witness's key
 //	ledger/refused            since when a witness refuses this log, and why; absent
 //	                          while none does
-//	ledger.damaged-<time>/    a log that did not hold what it once stated
+//	ledger.damaged-<time>/    a log that did not hold what it once stated, with
+//	                          checkpoint.anchored, which lay beside it; status
+//	                          warns until it is taken away
+//	checkpoint.damaged-<time> one beside the log that was no checkpoint any more
+//
+// Who puts back an older copy of the whole data directory is found by nothing in
+// it: checkpoints that others hold tell that.
 //
 // # A bundle
 //

@@ -84,6 +84,7 @@ func (s *Store) Release(ctx context.Context, id string) (*Row, error) {
 // changed writes facts that are not what their leaf states any more. The new leaf
 // is durable before them: without it they would be found altered.
 func (s *Store) changed(ctx context.Context, row *Row, e Entry) error {
+	defer s.changing.begin(row.ID)()
 	row.state(e.Public)
 	if s.Tell(e) < 0 {
 		return errors.New("the ledger cannot be told, and nothing is changed that it does not know: see the log")

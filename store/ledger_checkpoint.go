@@ -53,7 +53,8 @@ func (l *Ledger) sign(keep time.Duration) (Checkpoint, error) {
 	return l.signed, nil
 }
 
-// signNew makes the tree as it is durable, and the newest checkpoint.
+// signNew makes the tree as it is durable, and the newest checkpoint, in the log
+// and beside it.
 func (l *Ledger) signNew() error {
 	if l.broken != nil {
 		return l.broken
@@ -69,8 +70,10 @@ func (l *Ledger) signNew() error {
 	if c.Note, err = note.Sign(&note.Note{Text: c.text()}, l.signer); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
-	if err := l.sys.replace(filepath.Join(l.dir, checkpointFile), c.Note); err != nil {
-		return fmt.Errorf("ledger: checkpoint: %w", err)
+	for _, name := range []string{filepath.Join(l.dir, checkpointFile), l.anchor()} {
+		if err := l.sys.replace(name, c.Note); err != nil {
+			return fmt.Errorf("ledger: checkpoint: %w", err)
+		}
 	}
 	l.signed = c
 	return nil

@@ -40,7 +40,8 @@ var errLog = errors.New("the ledger is damaged")
 // cut off, derived files are mended. A log that is shorter than its newest
 // checkpoint, or another than it states, is renamed aside and a new one begun
 // whose first leaf says so: what was recorded cannot be changed, recording
-// itself must go on.
+// itself must go on. The checkpoint counts that lies in dir, and the one that
+// lies beside it: see [Ledger.anchored].
 func OpenLedger(dir string, sys System, log *slog.Logger, now func() time.Time) (*Ledger, error) {
 	l := &Ledger{dir: dir, sys: sys.orReal(), log: log, now: now}
 	err := l.open()
@@ -51,9 +52,13 @@ func OpenLedger(dir string, sys System, log *slog.Logger, now func() time.Time) 
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	l.closeFiles()
-	last, _ := os.ReadFile(filepath.Join(dir, checkpointFile))
-	aside := dir + ".damaged-" + now().UTC().Format("20060102T150405.000")
+	last := newestOf(filepath.Join(dir, checkpointFile), l.anchor())
+	aside := dir + damagedMark + now().UTC().Format("20060102T150405.000")
 	if err := l.sys.Rename(dir, aside); err != nil {
+		return nil, fmt.Errorf("ledger: set aside: %w", err)
+	}
+	// It is evidence of what the log held, and not of the new one.
+	if err := l.sys.Rename(l.anchor(), filepath.Join(aside, anchoredFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("ledger: set aside: %w", err)
 	}
 	log.Error("the ledger does not hold what it once stated; a new one was begun, keep the old one for the auditor",
@@ -65,6 +70,10 @@ func OpenLedger(dir string, sys System, log *slog.Logger, now func() time.Time) 
 	_, err = next.Append(Entry{Kind: EventBroken, Public: map[string]string{
 		"reason": printable(err.Error()), "kept": filepath.Base(aside), "checkpoint": lastRoot(last),
 	}})
+	if err == nil {
+		// Signed at once: the anchor would be another log's again.
+		_, err = next.Checkpoint()
+	}
 	return next, err
 }
 
@@ -118,6 +127,9 @@ func (l *Ledger) open() error {
 		return err
 	}
 	if err := l.compare(); err != nil {
+		return err
+	}
+	if err := l.anchored(); err != nil {
 		return err
 	}
 	return l.compareWitnessed()

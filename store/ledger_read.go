@@ -19,9 +19,9 @@ import (
 // noteMost bounds what is read as one checkpoint, in bytes.
 const noteMost = 1 << 16
 
-// notesOf yields all checkpoints of a log as they were signed, the oldest first.
-// A note is text, an empty line, signatures; another empty line ends it.
-func notesOf(dir string) iter.Seq2[[]byte, error] {
+// notesOf yields the checkpoints that a log keeps as they were signed, the oldest
+// first, of the first bytes of their file. A note is text, an empty line, signatures; another empty line ends it.
+func notesOf(dir string, until int64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		f, err := os.Open(filepath.Join(dir, checkpointsFile))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -32,7 +32,7 @@ func notesOf(dir string) iter.Seq2[[]byte, error] {
 			return
 		}
 		defer f.Close()
-		in := bufio.NewReaderSize(f, noteMost)
+		in := bufio.NewReaderSize(io.LimitReader(f, until), noteMost)
 		var signed []byte
 		empty := 0
 		for {

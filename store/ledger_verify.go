@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -71,26 +72,33 @@ func (e *treeEdge) root() tlog.Hash {
 // neither index nor stored hashes. Each leaf is given to see, when see is not
 // nil. The error is of reading; what is wrong with the log is in the report.
 func VerifyLog(dir string, see func(seq int64, l Leaf)) (LogReport, error) {
-	v := verification{see: see, gone: make(map[string]*goneRows)}
+	return (&verification{see: see}).run(dir)
+}
+
+// run reads the log as it stands when it begins: what is appended meanwhile is
+// another reading's.
+func (v *verification) run(dir string) (LogReport, error) {
+	v.gone = make(map[string]*goneRows)
 	vkey, err := os.ReadFile(filepath.Join(dir, verifierFile))
 	if err != nil {
 		return v.LogReport, err
 	}
 	v.vkey = strings.TrimSpace(string(vkey))
-	if err := v.newest(dir); err != nil {
+	if err := v.begin(dir); err != nil {
 		return v.LogReport, err
 	}
-	if err := v.witness(dir); err != nil {
-		return v.LogReport, err
-	}
-	v.notes, v.endNotes = iter.Pull2(notesOf(dir))
 	defer v.endNotes()
 	v.rows = rowReader{dir: dir, find: v.find}
 	defer v.rows.close()
 	if err := v.compare(); err != nil {
 		return v.LogReport, err
 	}
-	for text, err := range leavesOf(dir) {
+	for text, err := range leavesOf(dir, v.until) {
+		if v.each != nil && err == nil {
+			if err := v.each(len(text)); err != nil {
+				return v.LogReport, err
+			}
+		}
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			// A crash tears the last leaf. What a checkpoint states is missed
 			// in the end.
@@ -117,6 +125,9 @@ type verification struct {
 	LogReport
 	vkey      string
 	see       func(seq int64, l Leaf)
+	each      func(bytes int) error // before a leaf is looked at; nil: nobody slows it. An error ends it
+	writer    sync.Locker           // of the ledger that may be appended to meanwhile, or nil
+	until     int64                 // bytes of the leaves' file when the reading began
 	notes     func() (signed []byte, err error, ok bool)
 	endNotes  func()
 	noted     int          // notes read
@@ -193,70 +204,6 @@ func (v *verification) compare() error {
 	return nil
 }
 
-// reached holds the tree against a checkpoint of its size; false: of another.
-func (v *verification) reached(c Checkpoint) bool {
-	if c.Size == v.edge.size && c.Root != v.edge.root() {
-		v.find("altered", fmt.Sprintf("leaves 0-%d", v.edge.size-1),
-			"the checkpoint of %d leaves states another root: leaves were changed, removed or put in", v.edge.size)
-	}
-	return c.Size == v.edge.size
-}
-
-// readNotes reads checkpoints up to the first that states more leaves than
-// size. Each states as many as the one before it, or more.
-func (v *verification) readNotes(size int64) error {
-	for v.notes != nil && !slices.ContainsFunc(v.next, func(c Checkpoint) bool { return c.Size > size }) {
-		signed, err, ok := v.notes()
-		if !ok {
-			v.notes = nil
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		v.noted++
-		where := fmt.Sprintf("%s/%s, note %d", ledgerDir, checkpointsFile, v.noted)
-		c, err := v.take(where, signed)
-		switch {
-		case err != nil:
-		case c.Size < size:
-			v.find("out-of-order", where, "it states %d leaves, one before it more", c.Size)
-		default:
-			v.next = append(v.next, c)
-		}
-	}
-	return nil
-}
-
-// take reads a checkpoint, and reports one that is none.
-func (v *verification) take(where string, signed []byte) (Checkpoint, error) {
-	c, err := ReadCheckpoint(signed, v.vkey)
-	if err != nil {
-		v.find("altered", where, "%v", err)
-		return c, err
-	}
-	v.Checkpoints++
-	if c.Size >= v.Newest.Size {
-		v.Newest = c
-	}
-	return c, nil
-}
-
-// newest reads the newest checkpoint, which lies apart.
-func (v *verification) newest(dir string) error {
-	signed, err := os.ReadFile(filepath.Join(dir, checkpointFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if c, err := v.take(ledgerDir+"/"+checkpointFile, signed); err == nil {
-		v.apart = append(v.apart, c)
-	}
-	return nil
-}
-
 // finish reports what did not come.
 func (v *verification) finish() error {
 	v.Leaves = v.edge.size
@@ -279,49 +226,8 @@ func (v *verification) finish() error {
 	return v.finishNotes()
 }
 
-// finishNotes reports the checkpoints that state more leaves than there are.
-func (v *verification) finishNotes() error {
-	sizes := make(map[int64]bool)
-	for _, c := range v.apart {
-		sizes[c.Size] = true
-	}
-	for {
-		for _, c := range v.next {
-			sizes[c.Size] = true
-		}
-		if v.next = nil; v.notes == nil {
-			break
-		}
-		if err := v.readNotes(v.edge.size); err != nil {
-			return err
-		}
-	}
-	for size := range sizes {
-		v.find("missing", fmt.Sprintf("leaves %d-%d", v.edge.size, size-1), "a checkpoint states %d leaves, the log holds %d", size, v.edge.size)
-	}
-	return nil
-}
-
 func (r *LogReport) find(what, where, format string, args ...any) {
 	r.Findings = append(r.Findings, Finding{What: what, Where: where, Detail: fmt.Sprintf(format, args...)})
-}
-
-// witness reads what a witness cosigned, which the log must hold as it must what
-// it signed itself, and what a witness refused.
-func (v *verification) witness(dir string) error {
-	c, _, err := readWitnessed(dir, v.vkey)
-	switch {
-	case err == nil:
-		v.Witnessed = c
-		v.apart = append(v.apart, c.Checkpoint)
-	case !errors.Is(err, fs.ErrNotExist):
-		v.find("altered", ledgerDir+"/"+witnessedFile, "%v", err)
-	}
-	refused, err := readRefusal(dir)
-	if refused.Why != "" {
-		v.find("refused", ledgerDir, "a witness refuses what this log states, since %s: %s", refused.Since.Format(time.RFC3339), refused.Why)
-	}
-	return err
 }
 
 // linesOf returns the lines of a file that are not empty; a missing file has
@@ -343,8 +249,9 @@ func linesOf(name string) ([][]byte, error) {
 	return lines, nil
 }
 
-// leavesOf yields the leaves of a log in order. An error ends it.
-func leavesOf(dir string) iter.Seq2[[]byte, error] {
+// leavesOf yields the leaves of a log in order, of the first bytes of their file.
+// An error ends it.
+func leavesOf(dir string, until int64) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		f, err := os.Open(filepath.Join(dir, leavesFile))
 		if err != nil {
@@ -352,7 +259,7 @@ func leavesOf(dir string) iter.Seq2[[]byte, error] {
 			return
 		}
 		defer f.Close()
-		in := bufio.NewReaderSize(f, 1<<18)
+		in := bufio.NewReaderSize(io.LimitReader(f, until), 1<<18)
 		for {
 			text, err := readFrame(in)
 			if errors.Is(err, io.EOF) {

@@ -62,6 +62,7 @@ func (s *Store) KeepOriginal(ctx context.Context, row *Row) error {
 	if err != nil {
 		return err
 	}
+	defer s.changing.begin(row.ID)()
 	shape := &Row{ID: id, Dies: row.Dies}
 	if err := s.commitSealed(ctx, s.originals, shape, func(w io.Writer) error { return writeRecords(w, open()) }); err != nil {
 		return fmt.Errorf("original of %s: %w", row.ID, err)

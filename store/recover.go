@@ -150,7 +150,7 @@ func (s *Store) guess(ctx context.Context, st Stored) (*Row, error) {
 		return row, nil
 	}
 	d := newDigest(io.Discard)
-	if err := s.sum(ctx, st.Name, d); err != nil {
+	if err := digestBody(ctx, s.Blobs, st.Name, d); err != nil {
 		return nil, err
 	}
 	row.File = st.Name

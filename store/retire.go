@@ -16,6 +16,7 @@ import (
 func (s *Store) Retire(ctx context.Context, row *Row, why string) error {
 	s.ends.Lock()
 	defer s.ends.Unlock()
+	defer s.changing.begin(row.ID)()
 	if row.Dies != "" {
 		if err := s.Keys.DestroyHeader(row.Dies, row.ID); err != nil {
 			return fmt.Errorf("end %s: %w", row.ID, err)
@@ -137,6 +138,7 @@ func (s *Store) RetireDay(ctx context.Context, d Day, today Day) (Deaths, error)
 	s.ends.Lock()
 	defer s.ends.Unlock()
 	out := Deaths{Day: d}
+	defer s.changing.begin(string(d))()
 	var rows []*Row
 	for row, err := range s.Catalog.Find(ctx, Query{Dies: d}) {
 		if err != nil {

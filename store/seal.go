@@ -29,6 +29,7 @@ func (s *Store) Seal(ctx context.Context, row *Row, ext string, write func(io.Wr
 	if err := s.Err(); err != nil {
 		return err
 	}
+	defer s.changing.begin(row.ID)()
 	var err error
 	if s.clear {
 		err = s.commitClear(ctx, row, ext, write)
@@ -224,6 +225,7 @@ func (s *Store) Record(ctx context.Context, row *Row) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
+	defer s.changing.begin(row.ID)()
 	name := row.File
 	if name == "" {
 		day, err := began(row.ID)
@@ -254,9 +256,9 @@ func (s *Store) record(ctx context.Context, name string, row *Row) error {
 	return nil
 }
 
-// sum digests a committed body, or returns ErrNotFound.
-func (s *Store) sum(ctx context.Context, name string, d *digest) error {
-	body, err := s.Blobs.Open(ctx, name)
+// digestBody gives a committed body to d, or returns ErrNotFound.
+func digestBody(ctx context.Context, in Blobs, name string, d io.Writer) error {
+	body, err := in.Open(ctx, name)
 	if err != nil {
 		return err
 	}

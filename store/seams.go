@@ -43,7 +43,8 @@ type Blobs interface {
 	// or alone, under a name without a body.
 	PutFacts(ctx context.Context, name string, facts []byte) error
 	// All yields every committed body, and facts that lie alone, of days that
-	// something was committed to or removed from since; zero: of all days.
+	// something was committed to or removed from since; zero: of all days. An
+	// error with a name is of that one alone, or of its day.
 	All(ctx context.Context, since time.Time) iter.Seq2[Stored, error]
 	// Sweep removes what Create began since, and nobody committed or aborted;
 	// zero: whenever. Only a starting daemon may.

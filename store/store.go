@@ -60,6 +60,8 @@ type Store struct {
 	sync     *syncer
 	check    *checker // nil: the catalogue was read whole
 
+	changing changing // for Verify, which may go on meanwhile
+
 	closing sync.Once
 	first   atomic.Pointer[error] // of the syncs that failed
 

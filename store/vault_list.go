@@ -61,7 +61,7 @@ func (v *Vault) days(ctx context.Context, since time.Time) iter.Seq2[string, err
 func (v *Vault) allOf(ctx context.Context, day string, yield func(Stored, error) bool) bool {
 	entries, err := os.ReadDir(filepath.Join(v.dir, filepath.FromSlash(day)))
 	if err != nil {
-		return yield(Stored{}, err)
+		return yield(Stored{Name: day}, err)
 	}
 	byID := map[string][]string{} // the extensions of each
 	for _, e := range entries {
@@ -96,7 +96,7 @@ func (v *Vault) each(day, id string, exts []string, yield func(Stored, error) bo
 	}
 	facts, err := os.ReadFile(factsPath)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return yield(Stored{}, err)
+		return yield(Stored{Name: name, ID: id}, err)
 	}
 	alone := true
 	for _, ext := range exts {

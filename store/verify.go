@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -9,14 +10,24 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
 // VerifyOptions says how much is looked at. The ledger is always read whole.
 type VerifyOptions struct {
-	Since    time.Time             // recordings sealed since; zero: all
-	Sample   float64               // share of the recordings whose bodies are read, 0 < Sample < 1; else all
-	Progress func(checked, of int) // may be nil
+	Since  time.Time // recordings sealed since; zero: all
+	Sample float64   // share of the recordings whose bodies are read, 0 < Sample < 1; else all
+
+	// Behind is the file, of those that Read was told of, behind which bodies are
+	// read: an earlier Verify read the others. Empty: all are.
+	Behind string
+	// Read is told of each body that was read, and what was found so far. It may
+	// be nil.
+	Read func(name string, found *Verification)
+	// Pace is called before so many bytes are read, and may wait; its error ends
+	// Verify. Nil: as fast as it goes.
+	Pace func(ctx context.Context, bytes int) error
 }
 
 // Verification is what Verify found. Nothing of it needs a key.
@@ -29,32 +40,29 @@ type Verification struct {
 
 // Verify re-reads the ledger, and every recording that it says should be there,
 // in its sealed form, with its header and its facts: what is missing, altered or
-// added is found without opening anything.
+// added is found without opening anything. Calls may be sealed and days may die
+// meanwhile: the ledger is read first and as it stands then, and what is changed
+// until the end is left for the next time. With an error, what was found until
+// then is returned too.
 func (s *Store) Verify(ctx context.Context, o VerifyOptions) (Verification, error) {
-	l := looking{s: s, o: o, stated: newStatement(), strays: make(map[string][]Stored)}
-	var err error
-	if l.v.LogReport, err = VerifyLog(filepath.Join(s.dir, ledgerDir), l.stated.take); err != nil {
-		return l.v, err
-	}
-	keys := s.Keys
-	if keys == nil { // a backup that is being restored
-		keys = &Keys{dir: filepath.Join(s.dir, keysDir)}
-	}
-	if l.keys, err = keys.withHeaders(); err != nil {
-		return l.v, err
-	}
-	if err := errors.Join(l.bodies(ctx), l.originals(ctx)); err != nil {
-		return l.v, err
-	}
+	w := s.changing.watch()
+	defer w.end()
+	l := looking{s: s, w: w, o: o, stated: newStatement(), strays: make(map[string][]Stored)}
+	err := l.all(ctx)
+	l.v.Findings = slices.DeleteFunc(l.v.Findings, func(f Finding) bool {
+		leaf := l.stated.of(f.Subject)
+		return f.Subject != "" && (w.changed(f.Subject) || leaf != nil && w.changed(string(leaf.dies)))
+	})
 	slices.SortFunc(l.v.Findings, func(a, b Finding) int {
 		return slices.Compare([]string{a.What, a.Where, a.Subject}, []string{b.What, b.Where, b.Subject})
 	})
-	return l.v, nil
+	return l.v, err
 }
 
 // looking is one look at all recordings.
 type looking struct {
 	s      *Store
+	w      *watch
 	v      Verification
 	o      VerifyOptions
 	stated *statement
@@ -62,38 +70,76 @@ type looking struct {
 	keys   *Keys               // nil: the headers are not here, as in a backup
 }
 
-func (l *looking) bodies(ctx context.Context) error {
-	checked, of := 0, l.stated.len()
-	for st, err := range l.s.Blobs.All(ctx, time.Time{}) {
-		if err != nil {
+func (l *looking) all(ctx context.Context) (err error) {
+	log := verification{see: l.stated.take}
+	if l.o.Pace != nil {
+		log.each = func(n int) error { return l.o.Pace(ctx, n) }
+	}
+	if l.s.Ledger != nil {
+		log.writer = &l.s.Ledger.mu
+	}
+	if l.v.LogReport, err = log.run(filepath.Join(l.s.dir, ledgerDir)); err != nil {
+		return err
+	}
+	keys := l.s.Keys
+	if keys == nil { // a backup that is being restored
+		keys = &Keys{dir: filepath.Join(l.s.dir, keysDir)}
+	}
+	if l.keys, err = keys.withHeaders(); err != nil {
+		return err
+	}
+	for _, look := range []func(context.Context) error{l.aside, l.bodies, l.originals} {
+		if err := look(ctx); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// aside reports logs that were found damaged at a start.
+func (l *looking) aside(context.Context) error {
+	aside, err := l.s.SetAside()
+	for _, a := range aside {
+		l.find(Stored{Name: a.Name}, "altered", "it did not hold what was stated of it, and was set aside: keep it for the auditor, elsewhere")
+	}
+	return err
+}
+
+func (l *looking) bodies(ctx context.Context) error {
+	for st, err := range l.s.Blobs.All(ctx, time.Time{}) {
+		if ctx.Err() != nil || err != nil && st.Name == "" {
+			return cmp.Or(context.Cause(ctx), err)
+		}
 		leaf := l.stated.of(st.ID)
+		if leaf != nil {
+			leaf.found = true
+		}
 		switch {
+		case err != nil:
+			// One that the disk does not give does not hide the others.
+			l.find(st, "unreadable", err.Error())
+			continue
 		case leaf == nil:
 			l.strays[st.ID] = append(l.strays[st.ID], st)
 			continue
 		case leaf.over:
-			leaf.found = true
-			l.find(st, leaf, "added", "the ledger says it was ended; it is there")
+			l.find(st, "added", "the ledger says it was ended; it is there")
 			continue
-		}
-		leaf.found = true
-		if l.o.passes(leaf) {
+		case l.o.passes(leaf), l.o.Behind != "" && (strings.HasPrefix(l.o.Behind, originalsDir) || st.Name <= l.o.Behind):
 			continue
 		}
 		if err := l.one(ctx, st, leaf); err != nil {
 			return err
 		}
-		if checked++; l.o.Progress != nil {
-			l.o.Progress(checked, of)
+		if l.o.Read != nil {
+			l.o.Read(st.Name, &l.v)
 		}
 	}
 	l.v.Gone = l.stated.gone
 	for _, leaves := range l.stated.days {
 		for id, leaf := range leaves {
 			switch {
-			case leaf.found:
+			case leaf.found, leaf.sha256 == (sum256{}) && leaf.facts == (sum256{}): // it stated nothing that could be missing
 			case !leaf.over:
 				l.miss(id.String(), leaf, "the recording it speaks of is not in the vault")
 			case !leaf.noAudio:
@@ -115,23 +161,27 @@ func (l *looking) astray(ctx context.Context) error {
 	if len(l.strays) == 0 {
 		return nil
 	}
-	known := make(map[string]bool)
-	for text, err := range leavesOf(filepath.Join(l.s.dir, ledgerDir)) {
+	dir := filepath.Join(l.s.dir, ledgerDir)
+	dies := make(map[string]Day)
+	for text, err := range leavesOf(dir, sizeOf(filepath.Join(dir, leavesFile))) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		var leaf Leaf
-		if err == nil && leaf.UnmarshalText(text) == nil && l.strays[leaf.Subject] != nil {
-			known[leaf.Subject] = true
+		if err == nil && leaf.UnmarshalText(text) == nil && l.strays[leaf.Subject] != nil && leaf.Public["dies"] != "" {
+			dies[leaf.Subject] = Day(leaf.Public["dies"])
 		}
 	}
 	for id, bodies := range l.strays {
 		detail := "the ledger knows no such recording"
-		if known[id] {
+		if day, known := dies[id]; known {
 			detail = "the ledger says that its day is over; it is there"
+			if l.w.changed(string(day)) {
+				continue // it is dying
+			}
 		}
 		for _, st := range bodies {
-			l.find(st, nil, "added", detail)
+			l.find(st, "added", detail)
 		}
 	}
 	return nil
@@ -141,79 +191,49 @@ func (l *looking) astray(ctx context.Context) error {
 func (l *looking) one(ctx context.Context, st Stored, leaf *sealedLeaf) error {
 	if st.Size >= 0 {
 		d := newDigest(io.Discard)
-		if err := l.s.sum(ctx, st.Name, d); err != nil {
+		if err := digestBody(ctx, l.s.Blobs, st.Name, l.o.paced(ctx, d)); err != nil {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
 			if !errors.Is(err, ErrNotFound) {
-				l.find(st, leaf, "unreadable", err.Error())
+				l.find(st, "unreadable", err.Error())
 			}
 			return nil
 		}
 		l.v.Recordings++
 		l.v.Bytes += d.n
 		if digestIn(d.hex()) != leaf.sha256 {
-			l.find(st, leaf, "altered", fmt.Sprintf("its %d bytes are not the %d that leaf %d states", d.n, leaf.bytes, leaf.seq))
+			l.find(st, "altered", fmt.Sprintf("its %d bytes are not the %d that leaf %d states", d.n, leaf.bytes, leaf.seq))
 		}
-		l.header(st, leaf, leaf.header)
+		l.header(st, st.ID, leaf, leaf.header)
 	} else if leaf.sha256 != (sum256{}) {
-		l.find(st, leaf, "missing", fmt.Sprintf("the body that leaf %d speaks of is not beside it", leaf.seq))
+		l.find(st, "missing", fmt.Sprintf("the body that leaf %d speaks of is not beside it", leaf.seq))
 	}
 	if wrong := leaf.factsHold(st); wrong != "" {
 		what := "altered"
 		if st.Facts == nil {
 			what = "missing"
 		}
-		l.find(st, leaf, what, wrong)
+		l.find(st, what, wrong)
 	}
 	return nil
 }
 
-// header holds an age header against its digest in the leaf; zero: there is
-// none.
-func (l *looking) header(st Stored, leaf *sealedLeaf, stated sum256) {
+// header holds the age header with a name against its digest in the leaf; zero:
+// there is none.
+func (l *looking) header(st Stored, name string, leaf *sealedLeaf, stated sum256) {
 	if l.keys == nil || stated == (sum256{}) {
 		return
 	}
-	b, err := l.keys.Header(leaf.dies, st.ID)
+	b, err := l.keys.Header(leaf.dies, name)
 	switch {
 	case errors.Is(err, ErrDead):
-		l.find(st, leaf, "missing", "its age header is not among the keys: nothing opens it")
+		l.find(st, "missing", "its age header is not among the keys: nothing opens it")
 	case err != nil:
-		l.find(st, leaf, "unreadable", err.Error())
+		l.find(st, "unreadable", err.Error())
 	case sha256.Sum256(b) != stated:
-		l.find(st, leaf, "altered", fmt.Sprintf("its age header is not what leaf %d states: nothing opens it", leaf.seq))
+		l.find(st, "altered", fmt.Sprintf("its age header is not what leaf %d states: nothing opens it", leaf.seq))
 	}
-}
-
-func (l *looking) miss(id string, leaf *sealedLeaf, detail string) {
-	l.find(Stored{Name: fmt.Sprintf("leaf %d", leaf.seq), ID: id}, leaf, "missing", detail)
-}
-
-// find adds a finding, unless the recording became another while all were
-// looked at.
-func (l *looking) find(st Stored, leaf *sealedLeaf, what, detail string) {
-	if !l.s.toldSince(l.v.Leaves, st.ID, leaf) {
-		l.v.Findings = append(l.v.Findings, Finding{What: what, Where: st.Name, Subject: st.ID, Detail: detail})
-	}
-}
-
-// toldSince reports whether a leaf from seq on speaks of a recording, or of the
-// death of its day.
-func (s *Store) toldSince(seq int64, id string, leaf *sealedLeaf) bool {
-	if s.Ledger == nil {
-		return false
-	}
-	// What ends or holds it at this moment is told when it is done.
-	s.ends.Lock()
-	defer s.ends.Unlock()
-	for ; seq < s.Ledger.Size(); seq++ {
-		told, err := s.Ledger.at(seq)
-		if err == nil && (told.Subject == id || leaf != nil && told.Subject == string(leaf.dies)) {
-			return true
-		}
-	}
-	return false
 }
 
 // originals holds every original against the leaf of its recording.
@@ -221,40 +241,77 @@ func (l *looking) originals(ctx context.Context) error {
 	if l.s.originals == nil {
 		return nil
 	}
-	expected := make(map[string]*sealedLeaf)
+	expected := make(map[string]string) // the recording of each
 	for _, leaves := range l.stated.days {
 		for id, leaf := range leaves {
 			if sibling, err := originalID(id.String()); err == nil && leaf.original != nil && !leaf.over {
-				expected[sibling] = leaf
+				expected[sibling] = id.String()
 			}
 		}
 	}
 	for st, err := range l.s.originals.All(ctx, time.Time{}) {
-		if err != nil {
-			return err
+		if ctx.Err() != nil || err != nil && st.Name == "" {
+			return cmp.Or(context.Cause(ctx), err)
 		}
-		leaf := expected[st.ID]
+		id := expected[st.ID]
 		delete(expected, st.ID)
-		if leaf == nil || l.o.passes(leaf) {
+		leaf := l.stated.of(id)
+		name := originalsDir + "/" + st.Name
+		if leaf == nil || l.o.passes(leaf) || strings.HasPrefix(l.o.Behind, originalsDir) && name <= l.o.Behind {
 			continue // a call that is being sealed, or one of a day that is over
 		}
 		d := newDigest(io.Discard)
-		body, err := l.s.originals.Open(ctx, st.Name)
 		if err == nil {
-			_, err = io.Copy(d, body)
-			err = errors.Join(err, body.Close())
+			err = digestBody(ctx, l.s.originals, st.Name, l.o.paced(ctx, d))
 		}
-		st.Name = originalsDir + "/" + st.Name
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		sibling := st.ID
+		st.Name, st.ID = name, id
 		switch {
 		case err != nil:
-			l.find(st, leaf, "unreadable", err.Error())
+			l.find(st, "unreadable", err.Error())
 		case digestIn(d.hex()) != leaf.original.sha256:
-			l.find(st, leaf, "altered", fmt.Sprintf("the original is not what leaf %d states", leaf.seq))
+			l.find(st, "altered", fmt.Sprintf("the original is not what leaf %d states", leaf.seq))
 		}
-		l.header(st, leaf, leaf.original.header)
+		l.header(st, sibling, leaf, leaf.original.header)
+		l.v.Bytes += d.n
+		if l.o.Read != nil {
+			l.o.Read(name, &l.v)
+		}
 	}
-	for id, leaf := range expected {
-		l.miss(id, leaf, "the original that it speaks of is not there")
+	for _, id := range expected {
+		l.miss(id, l.stated.of(id), "the original that it speaks of is not there")
 	}
 	return nil
+}
+
+func (l *looking) miss(id string, leaf *sealedLeaf, detail string) {
+	l.find(Stored{Name: fmt.Sprintf("leaf %d", leaf.seq), ID: id}, "missing", detail)
+}
+
+func (l *looking) find(st Stored, what, detail string) {
+	l.v.Findings = append(l.v.Findings, Finding{What: what, Where: st.Name, Subject: st.ID, Detail: detail})
+}
+
+// paced is d behind the pace.
+func (o *VerifyOptions) paced(ctx context.Context, d *digest) io.Writer {
+	if o.Pace == nil {
+		return d
+	}
+	return pacedWriter{ctx, o.Pace, d}
+}
+
+type pacedWriter struct {
+	ctx  context.Context
+	pace func(ctx context.Context, bytes int) error
+	to   io.Writer
+}
+
+func (w pacedWriter) Write(p []byte) (int, error) {
+	if err := w.pace(w.ctx, len(p)); err != nil {
+		return 0, err
+	}
+	return w.to.Write(p)
 }

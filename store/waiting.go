@@ -17,6 +17,7 @@ func (s *Store) Wait(ctx context.Context, row *Row) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
+	defer s.changing.begin(row.ID)()
 	row.State, row.File, row.Bytes, row.SHA256, row.SealedBytes, row.SealedSHA256 = Waiting, "", 0, "", 0, ""
 	s.tellOutcome(row)
 	if err := s.Record(ctx, row); err != nil {
@@ -38,5 +39,6 @@ func (s *Store) DropOriginal(ctx context.Context, row *Row) error {
 	if err != nil {
 		return err
 	}
+	defer s.changing.begin(row.ID)()
 	return errors.Join(s.Keys.DestroyHeader(row.Dies, id), s.forgetOriginal(ctx, row.ID))
 }
