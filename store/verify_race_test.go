@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -15,6 +16,7 @@ func TestVerifyWhileCallsEndAndDaysDie(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var wg sync.WaitGroup
+	var rounds atomic.Int64
 	failed := make(chan error, 8)
 	for worker := range 3 {
 		wg.Go(func() {
@@ -23,11 +25,12 @@ func TestVerifyWhileCallsEndAndDaysDie(t *testing.T) {
 					failed <- err
 					return
 				}
+				rounds.Add(1)
 			}
 		})
 	}
 	read := 0
-	for range 40 {
+	for n := 0; n < 40 || rounds.Load() < 9; n++ { // three of each worker, and one day has died
 		v, err := s.Verify(t.Context(), VerifyOptions{})
 		check(t, err)
 		read += v.Recordings
