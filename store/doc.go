@@ -44,6 +44,7 @@
 //	                                of the dead count them
 //	keys/custodians/first.identity  what the first start made; in clear until it is
 //	                                protected with a passphrase
+//	scrub.json                      what the newest Scrub found, or how far it is
 //	ledger/                         below
 //	checkpoint                      the ledger's newest, once more: a log that is
 //	                                older, or another, was put in its place

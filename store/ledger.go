@@ -40,6 +40,7 @@ const (
 	EventLocked        = "locked"         // keys were locked again
 	EventCustodians    = "custodians"     // who may unlock changed
 	EventDisk          = "disk"           // a disk state: full, suspect, well again
+	EventScrubbed      = "scrubbed"       // all of it was read again: how many, and findings by what they are
 	EventBackup        = "backup"         // a copy of what is sealed was made; whether with keys
 	EventRefused       = "refused"        // an access that was not allowed
 	EventClock         = "clock"          // the clock is in doubt, or again is not
