@@ -39,6 +39,13 @@ func (t *turnstile) refuse(why string, now time.Time) bool {
 	return say
 }
 
+// count returns how many were refused so far, and why the last was.
+func (t *turnstile) count() (n int64, why string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.refused, t.why
+}
+
 // warning is the line in status; "" when nobody was refused.
 func (t *turnstile) warning(now time.Time) string {
 	t.mu.Lock()

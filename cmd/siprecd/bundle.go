@@ -135,6 +135,9 @@ func (d *desk) bundle(w io.Writer, r *http.Request) error {
 		if err != nil {
 			return err
 		}
+		if row.State == store.Deleted {
+			d.refused("bundle", row.ID, store.ErrDead)
+		}
 		if row.File == "" || row.State == store.Live || row.State == store.Ending {
 			return fmt.Errorf("%s has no sealed audio: its state is %s", row.ID, row.State)
 		}
@@ -142,6 +145,7 @@ func (d *desk) bundle(w io.Writer, r *http.Request) error {
 		if row.Original != nil {
 			tape, kept, err := recorder.Original(r.Context(), d.store, row)
 			if err != nil {
+				d.refused("bundle", row.ID, err)
 				return err
 			}
 			defer kept.Close()
@@ -157,7 +161,11 @@ func (d *desk) bundle(w io.Writer, r *http.Request) error {
 		}
 		return bundleReport(w, page)
 	}
-	return d.store.WriteBundle(r.Context(), w, b)
+	err = d.store.WriteBundle(r.Context(), w, b)
+	if err != nil && len(b.Recordings) > 0 {
+		d.refused("bundle", b.Recordings[0].Row.ID, err)
+	}
+	return err
 }
 
 // besideOf is what a bundle holds of a tape: the packets, and the metadata as it

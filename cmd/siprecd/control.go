@@ -27,6 +27,8 @@ type desk struct {
 	status func() status                                    // nil without a daemon
 	reload func(dryRun bool) (lines []string, err error)    // nil without a daemon
 	retry  func(context.Context) ([]recorder.Waited, error) // nil without a daemon
+
+	refusals refusals // that the ledger is told of
 }
 
 func (d *desk) handler() http.Handler {

@@ -59,6 +59,8 @@ type daemon struct {
 	sip     *sip.Server
 	keeper  *keeper
 	feeder  *witness.Feeder
+	scrub   *scrubber
+	alarms  *alarms
 	control *http.Server
 	wg      sync.WaitGroup
 
@@ -104,6 +106,12 @@ func startDaemon(o daemonOptions) (d *daemon, err error) {
 	d.rec = rec
 	d.feeder = &witness.Feeder{Ledger: d.store.Ledger, Target: d.witnessTarget, Log: d.log}
 	d.feeder.Start()
+	d.scrub = &scrubber{
+		store: d.store, zone: func() *time.Location { return d.cfg.Load().Site.TimeZone }, now: time.Now, live: d.rec.LiveCount, log: d.log,
+	}
+	d.scrub.start()
+	d.alarms = &alarms{store: d.store, disk: d.diskState, refused: d.refusals.count}
+	d.alarms.start()
 	if err = d.startSIP(o.Config); err != nil {
 		return d, err
 	}
@@ -212,6 +220,12 @@ func (d *daemon) stop(ctx context.Context) error {
 	if d.feeder != nil {
 		d.feeder.Close()
 	}
+	if d.scrub != nil {
+		d.scrub.close()
+	}
+	if d.alarms != nil {
+		d.alarms.close()
+	}
 	if d.rtp != nil {
 		errs = append(errs, d.rtp.Close())
 	}
@@ -232,158 +246,4 @@ func ignoreMissing(err error) error {
 		return nil
 	}
 	return err
-}
-
-// adopt makes cfg the configuration in force for calls that begin from now on.
-func (d *daemon) adopt(cfg *config.Config) {
-	d.cfg.Store(cfg)
-	d.level.Set(cfg.Log.Level)
-	d.settings.Store(settingsOf(cfg, findFFmpeg()))
-	access := sourcesOf(cfg)
-	d.access.Store(&access)
-}
-
-// reload reads the configuration again: all of it, or nothing.
-func (d *daemon) reload(dryRun bool) ([]string, error) {
-	path, err := config.Find(d.path)
-	if err != nil {
-		return nil, err
-	}
-	cfg, problems := config.Load(path)
-	if cfg == nil {
-		refused := &refusedReload{problems: problems}
-		if !dryRun {
-			d.mu.Lock()
-			d.reloadErr = printed(problems)
-			d.mu.Unlock()
-		}
-		return nil, refused
-	}
-	if d.elsewhere {
-		cfg.Data.Dir = d.dir
-	}
-	changes := config.Diff(d.cfg.Load(), cfg)
-	lines := sentence(changes, d.rec.LiveCount())
-	if dryRun {
-		return lines, nil
-	}
-	d.adopt(cfg)
-	d.feeder.Wake()
-	d.rec.Retry()
-	d.mu.Lock()
-	d.loaded, d.reloadErr = time.Now(), ""
-	d.mu.Unlock()
-	d.log.Info("configuration reloaded", "changes", len(changes))
-	if len(changes) > 0 {
-		d.store.Tell(store.Entry{Kind: store.EventConfigured, Public: digestsOf(cfg), Row: changes})
-	}
-	return lines, nil
-}
-
-// refusedReload is a reload that changed nothing.
-type refusedReload struct{ problems []config.Problem }
-
-// Error is the whole of it, for the terminal.
-func (e *refusedReload) Error() string {
-	return printed(e.problems) + "nothing was changed: the running configuration stays in force"
-}
-
-// brief is fit for the log, where no number of anybody belongs.
-func (e *refusedReload) brief() string {
-	n := 0
-	for _, p := range e.problems {
-		if p.Severity == config.Error {
-			n++
-		}
-	}
-	return plural(n, "error") + " in the configuration: siprecd check shows them"
-}
-
-// status gathers what `siprecd status` prints.
-func (d *daemon) status() status {
-	cfg := d.cfg.Load()
-	d.rec.Listen("", time.Now().Add(listenAll))
-	s := status{
-		Version: version(), Started: d.started, Live: asOf(d.rec.Live(), time.Now()), Errors: d.kept.newestFirst(),
-		Draining: d.draining.Load(), Warnings: d.warnings(time.Now()),
-	}
-	for i, l := range d.sip.Listen {
-		s.Listen = append(s.Listen, l.Network+" "+d.sip.Addr(i).String())
-	}
-	d.mu.Lock()
-	s.Config = configStatus{File: cfg.File, Loaded: d.loaded, Policy: summary(cfg), Error: d.reloadErr}
-	d.mu.Unlock()
-	s.Sources = d.sources(cfg)
-	s.Disk.Dir = d.dir
-	var err error
-	if s.Disk.Free, s.Disk.Total, err = d.store.Disk(); err != nil {
-		s.Disk.Error = err.Error()
-	}
-	if err := d.store.Err(); err != nil {
-		s.Disk.Error = err.Error()
-	}
-	if s.Calls, err = d.store.Catalog.Count(context.Background(), store.Query{}); err != nil {
-		s.Warnings = append(s.Warnings, "catalogue: "+err.Error())
-	}
-	s.Warnings = append(s.Warnings, d.keyWarnings()...)
-	s.Warnings = append(s.Warnings, codecWarnings(cfg, d.settings.Load().FFmpeg)...)
-	s.Warnings = append(s.Warnings, d.waitingWarning()...)
-	if w := d.keeper.warning(); w != "" {
-		s.Warnings = append(s.Warnings, w)
-	}
-	if w := d.feeder.State().Warning(d.store.Ledger.Size(), time.Now()); w != "" {
-		s.Warnings = append(s.Warnings, w)
-	}
-	s.Ledger = d.ledgerStatus()
-	return s
-}
-
-// sources are those that were heard, and those of the configuration that never
-// were.
-func (d *daemon) sources(cfg *config.Config) []srcStatus {
-	list := []srcStatus{}
-	heard := make(map[string]bool)
-	for _, src := range d.sip.Sources() {
-		heard[src.Name] = true
-		list = append(list, srcStatus{
-			Name: src.Name, Address: src.Addr.String(), LastHeard: src.LastHeard, Requests: src.Requests,
-			Refused: src.Refused, ParseErrors: src.ParseErrors, Live: src.Sessions,
-		})
-	}
-	for _, src := range cfg.Sources {
-		if !heard[src.Name] {
-			list = append(list, srcStatus{Name: src.Name, Address: awaited(src)})
-		}
-	}
-	return list
-}
-
-// awaited is where a source that never spoke should come from.
-func awaited(src config.Source) string {
-	if len(src.Addresses) == 0 {
-		return "anywhere"
-	}
-	first := src.Addresses[0]
-	where := first.String()
-	if first.IsSingleIP() {
-		where = first.Addr().String()
-	}
-	if more := len(src.Addresses) - 1; more > 0 {
-		where += fmt.Sprintf(" +%d", more)
-	}
-	return where
-}
-
-// keyWarnings says what is amiss with who can hear recordings.
-func (d *daemon) keyWarnings() (warnings []string) {
-	custodians, err := d.store.Keys.Custodians()
-	if err != nil {
-		return []string{"keys: " + err.Error()}
-	}
-	for _, c := range custodians {
-		if !c.Protected {
-			warnings = append(warnings, "the identity of custodian "+c.Name+" lies in clear: whoever has this data directory can hear everything (siprecd keys protect)")
-		}
-	}
-	return warnings
 }

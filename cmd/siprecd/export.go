@@ -113,11 +113,15 @@ func (d *desk) export(w http.ResponseWriter, r *http.Request) error {
 	if row.State == store.Live || row.State == store.Ending {
 		return fmt.Errorf("%s goes on: its recording is made when it ends. What was heard so far: --format original", row.ID)
 	}
+	if row.State == store.Deleted {
+		d.refused("export", row.ID, store.ErrDead)
+	}
 	if row.File == "" {
 		return fmt.Errorf("%s has no audio: its state is %s (policy %s, %s)", row.ID, row.State, row.Policy, row.DecidedBy)
 	}
 	body, err := d.store.OpenAudio(r.Context(), row)
 	if err != nil {
+		d.refused("export", row.ID, err)
 		return err
 	}
 	defer body.Close()
@@ -141,6 +145,7 @@ func (d *desk) original(w http.ResponseWriter, r *http.Request, row *store.Row) 
 	if err != nil {
 		var kept io.Closer
 		if tape, kept, err = recorder.Original(r.Context(), d.store, row); err != nil {
+			d.refused("export", row.ID, err)
 			return err
 		}
 		defer kept.Close()

@@ -70,6 +70,7 @@ func (d *desk) keysUnlock(r *http.Request) (any, error) {
 	}
 	until := time.Now().Add(span)
 	if err := d.store.Keys.Unlock(ids, until); err != nil {
+		d.refused("unlock", "", err)
 		return nil, err
 	}
 	d.store.Tell(store.Entry{Kind: store.EventUnlocked, Public: map[string]string{"until": until.UTC().Format(time.RFC3339)}})

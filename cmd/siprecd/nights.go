@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -110,8 +111,11 @@ func (k *keeper) plan(ctx context.Context) (planned, error) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	clock := k.clock()
+	clock, doubt := k.clock(), k.last.Doubt
 	k.last = planned{policy.PlanNight(days, clock), clock}
+	if k.last.Doubt != doubt {
+		k.tellClock()
+	}
 	return k.last, nil
 }
 
@@ -138,6 +142,16 @@ func (k *keeper) clock() policy.Clock {
 // believe starts anew with what jumps are measured from. k.mu is held.
 func (k *keeper) believe(wall time.Time) {
 	k.believed, k.then, k.left = wall, k.running(), time.Time{}
+}
+
+// tellClock tells the ledger that the clock is in doubt, or no longer. The caller
+// holds mu.
+func (k *keeper) tellClock() {
+	public := map[string]string{"doubt": strconv.FormatBool(k.last.Doubt), "waiting": strconv.Itoa(len(k.last.Wait))}
+	if k.last.Doubt {
+		public["reason"] = k.last.Why
+	}
+	k.store.Tell(store.Entry{Kind: store.EventClock, Public: public})
 }
 
 // night lets die what is due, oldest first.

@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 	"unicode/utf8"
+
+	"siprecd/cmd/siprecd/config"
+	"siprecd/store"
 )
 
 // ReloadCmd is `siprecd reload`.
@@ -120,4 +124,69 @@ func (ReindexCmd) Run(g *Globals) error {
 	}
 	fmt.Fprintf(g.out(), "the catalogue was rebuilt: %s\n", plural(n, "call"))
 	return nil
+}
+
+// adopt makes cfg the configuration in force for calls that begin from now on.
+func (d *daemon) adopt(cfg *config.Config) {
+	d.cfg.Store(cfg)
+	d.level.Set(cfg.Log.Level)
+	d.settings.Store(settingsOf(cfg, findFFmpeg()))
+	access := sourcesOf(cfg)
+	d.access.Store(&access)
+}
+
+// reload reads the configuration again: all of it, or nothing.
+func (d *daemon) reload(dryRun bool) ([]string, error) {
+	path, err := config.Find(d.path)
+	if err != nil {
+		return nil, err
+	}
+	cfg, problems := config.Load(path)
+	if cfg == nil {
+		refused := &refusedReload{problems: problems}
+		if !dryRun {
+			d.mu.Lock()
+			d.reloadErr = printed(problems)
+			d.mu.Unlock()
+		}
+		return nil, refused
+	}
+	if d.elsewhere {
+		cfg.Data.Dir = d.dir
+	}
+	changes := config.Diff(d.cfg.Load(), cfg)
+	lines := sentence(changes, d.rec.LiveCount())
+	if dryRun {
+		return lines, nil
+	}
+	d.adopt(cfg)
+	d.feeder.Wake()
+	d.rec.Retry()
+	d.mu.Lock()
+	d.loaded, d.reloadErr = time.Now(), ""
+	d.mu.Unlock()
+	d.log.Info("configuration reloaded", "changes", len(changes))
+	if len(changes) > 0 {
+		d.store.Tell(store.Entry{Kind: store.EventConfigured, Public: digestsOf(cfg), Row: changes})
+	}
+	return lines, nil
+}
+
+// refusedReload is a reload that changed nothing.
+type refusedReload struct{ problems []config.Problem }
+
+// Error is the whole of it, for the terminal.
+func (e *refusedReload) Error() string {
+	return printed(e.problems) + "nothing was changed: the running configuration stays in force"
+}
+
+// brief is fit for the log, where no number of anybody belongs.
+func (e *refusedReload) brief() string {
+	n := 0
+	for _, p := range e.problems {
+		if p.Severity == config.Error {
+			n++
+		}
+	}
+	return plural(n, "error") + " in the configuration: siprecd check shows them"
 }

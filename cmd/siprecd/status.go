@@ -24,6 +24,7 @@ type status struct {
 	Disk     diskStatus    `json:"disk"`
 	Calls    int           `json:"calls"`
 	Ledger   ledgerStatus  `json:"ledger"`
+	Scrub    *scrubStatus  `json:"scrub"` // null: there was none yet
 	Errors   []recentError `json:"errors"`
 	Warnings []string      `json:"warnings"`
 }
@@ -120,6 +121,7 @@ func (s *status) print(w io.Writer, loc *time.Location, now time.Time) {
 		printItem(w, "WARNING", t)
 	}
 	s.Ledger.print(w, loc, now)
+	printItem(w, "scrub", s.Scrub.line(loc))
 	fmt.Fprintf(w, "calls    %d in the catalogue, %d live\n", s.Calls, len(s.Live))
 	fmt.Fprintf(w, "\n%-16s %-22s %-14s %8s %7s %5s\n", "SRC", "ADDRESS", "LAST HEARD", "REQUESTS", "REFUSED", "LIVE")
 	if len(s.Sources) == 0 {
