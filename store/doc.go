@@ -37,6 +37,9 @@
 //	keys/headers/<day>/<ULID>       the age header of a recording that dies on day
 //	keys/days/<day>/recipient       public half of the day's identity
 //	keys/days/<day>/<name>.age      its secret half, sealed to one custodian
+//	keys/days/<day>/recipient+2,    another identity of a day whose first was found
+//	    <name>+2.age, …             damaged, or sealed to nobody any more; dies with it
+//	keys/custodians/emergency…      made like first, when no other can be sealed to
 //	keys/days/<day>/destroyed       the day is over: when its keys were destroyed
 //	keys/days/<day>/finished        its bodies and rows are gone too
 //	keys/custodians/<name>.pub      an age recipient

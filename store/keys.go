@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"filippo.io/age"
@@ -49,6 +49,8 @@ func (d Day) Valid() bool {
 //	                                       in clear until it is protected
 //	keys/days/<day>/recipient              public half, a hybrid age recipient
 //	keys/days/<day>/<name>.age             secret half, sealed to one custodian
+//	keys/days/<day>/recipient+2, …         another identity of a day whose first was
+//	                                       found damaged; both die with it
 //	keys/days/<day>/destroyed              the day is over; nothing else is left
 //	keys/days/<day>/finished               neither of its bodies and rows
 //	keys/headers/<day>/<id>                the age header of a recording
@@ -58,9 +60,9 @@ type Keys struct {
 
 	mu         sync.Mutex // guards the rest, and the files
 	recipients map[Day]age.Recipient
-	unlocked   []age.Identity       // custodians'
-	until      time.Time            // zero: for as long as the daemon runs
-	secrets    map[Day]age.Identity // opened; forgotten with unlocked
+	unlocked   []age.Identity     // custodians'
+	until      time.Time          // zero: for as long as the daemon runs
+	secrets    map[Day]*daySecret // opened; forgotten with unlocked
 }
 
 const (
@@ -75,60 +77,87 @@ const (
 	pubExt         = ".pub"
 	sealedExt      = ".age"
 	firstCustodian = "first"
+
+	emergencyCustodian = "emergency" // made when no other can be sealed to
 )
 
 // OpenKeys opens the key directory, making it and a first custodian when there
-// is none.
+// is none. Whatever is damaged in it stops nothing: Trouble says so, and what
+// needs it fails when it is needed.
 func OpenKeys(dir string, sys System) (*Keys, error) {
-	k := &Keys{dir: dir, sys: sys.orReal(), recipients: map[Day]age.Recipient{}, secrets: map[Day]age.Identity{}}
+	k := &Keys{dir: dir, sys: sys.orReal(), recipients: map[Day]age.Recipient{}, secrets: map[Day]*daySecret{}}
 	for _, sub := range []string{custodiansDir, daysDir, headersDir} {
-		if err := k.sys.makeDir(filepath.Join(dir, sub)); err != nil {
+		if err := k.sys.makeDir(filepath.Join(dir, sub)); err != nil && !errors.Is(err, syscall.ENOTDIR) && !errors.Is(err, fs.ErrPermission) {
 			return nil, fmt.Errorf("keys: %w", err)
 		}
 	}
-	custodians, err := k.Custodians()
-	if err != nil {
+	k.mendCustodians()
+	custodians, err := k.reliable()
+	if err != nil && !k.unreadable() {
 		return nil, err
 	}
-	if len(custodians) == 0 {
-		if err := k.makeFirst(); err != nil {
-			return nil, fmt.Errorf("keys: first custodian: %w", err)
-		}
-	}
-	return k, k.unlockUnprotected()
+	k.unlockUnprotected(custodians)
+	return k, nil
+}
+
+// unreadable reports whether a directory of keys cannot be read.
+func (k *Keys) unreadable() bool {
+	return slices.ContainsFunc([]string{custodiansDir, daysDir, headersDir}, func(sub string) bool {
+		_, err := os.ReadDir(filepath.Join(k.dir, sub))
+		return err != nil
+	})
 }
 
 // Recipient returns what a recording that dies on d is sealed to, making the
-// day's identity when there is none: the secret half is sealed to every
-// custodian before the public half is there, and then forgotten.
+// day's identity when there is none, or none that anybody can open: the secret
+// half is sealed to every custodian before the public half is there, and then
+// forgotten.
 func (k *Keys) Recipient(d Day) (age.Recipient, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if r := k.recipients[d]; r != nil {
-		return r, nil
-	}
 	if !d.Valid() {
 		return nil, fmt.Errorf("keys: %q is not a day", d)
 	}
 	if k.over(d) {
 		return nil, fmt.Errorf("keys of %s: %w", d, ErrDead)
 	}
-	b, err := os.ReadFile(k.day(d, recipientFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return k.makeDay(d)
+	r, err := k.recipient(d)
+	if err == nil {
+		k.recipients[d] = r
+		return r, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
+	if known := k.recipients[d]; known != nil {
+		return known, nil // the directory does not answer; it was well before
 	}
-	r, err := age.ParseHybridRecipient(strings.TrimSpace(string(b)))
-	if err != nil {
-		return nil, fmt.Errorf("keys: %s of %s: %w", recipientFile, d, err)
-	}
-	k.recipients[d] = r
-	return r, nil
+	return nil, err
 }
 
-func (k *Keys) makeDay(d Day) (age.Recipient, error) {
+// recipient is the first identity of a day that can be relied on.
+func (k *Keys) recipient(d Day) (age.Recipient, error) {
+	custodians, err := k.reliable()
+	if err != nil {
+		return nil, err
+	}
+	n, err := k.identitiesOf(d)
+	if err != nil {
+		return nil, err
+	}
+	for nth := 1; nth <= n; nth++ {
+		if !k.sealedTo(d, nth, custodians) {
+			continue
+		}
+		r, err := k.public(d, nth)
+		if err != nil {
+			r = k.mend(d, nth)
+		}
+		if r != nil {
+			return r, nil
+		}
+	}
+	return k.makeDay(d, n+1, custodians)
+}
+
+func (k *Keys) makeDay(d Day, nth int, custodians []Custodian) (age.Recipient, error) {
 	identity, err := age.GenerateHybridIdentity()
 	if err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
@@ -136,19 +165,27 @@ func (k *Keys) makeDay(d Day) (age.Recipient, error) {
 	if err := k.sys.makeDir(k.day(d, "")); err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
-	custodians, err := k.Custodians()
-	if err != nil {
-		return nil, err
-	}
+	var errs []error
+	sealed := 0
 	for _, c := range custodians {
-		if err := k.sealSecret(d, c, identity); err != nil {
-			return nil, err
+		if c.Damaged != "" {
+			continue
 		}
+		// One who cannot be sealed to, a plugin that is not installed, say, must
+		// not keep the others from hearing; Check names who lacks a day.
+		if err := k.sealSecret(d, c, nth, identity); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		sealed++
 	}
-	if err := k.sys.replace(k.day(d, recipientFile), []byte(identity.Recipient().String()+"\n")); err != nil {
+	if sealed == 0 {
+		return nil, errors.Join(errs...)
+	}
+	if err := k.sys.replace(k.day(d, numbered(recipientFile, nth)), []byte(identity.Recipient().String()+"\n")); err != nil {
 		return nil, fmt.Errorf("keys of %s: %w", d, err)
 	}
-	k.recipients[d] = identity.Recipient()
+	delete(k.secrets, d) // what was opened of it is not all any more
 	return identity.Recipient(), nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -22,6 +21,7 @@ type Custodian struct {
 	Name      string
 	Recipient string // in age's text form
 	Protected bool   // its identity does not lie in clear in the data directory
+	Damaged   string `json:",omitempty"` // why days are not sealed to it, or not to it alone; "": they are
 }
 
 var custodianName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,40}$`)
@@ -34,14 +34,12 @@ func (k *Keys) Custodians() ([]Custodian, error) {
 	}
 	var all []Custodian
 	for _, f := range files {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			return nil, fmt.Errorf("keys: %w", err)
-		}
+		b, readErr := os.ReadFile(f)
 		c := Custodian{Name: strings.TrimSuffix(filepath.Base(f), pubExt), Recipient: strings.TrimSpace(string(b)), Protected: true}
 		if b, err := os.ReadFile(k.identityFile(c.Name)); err == nil {
 			c.Protected = !bytes.Contains(b, []byte("AGE-SECRET-KEY-"))
 		}
+		c.Damaged = k.damage(c, readErr)
 		all = append(all, c)
 	}
 	slices.SortFunc(all, func(a, b Custodian) int { return strings.Compare(a.Name, b.Name) })
@@ -64,42 +62,35 @@ func parseRecipient(s string) (age.Recipient, error) {
 	return nil, fmt.Errorf("%.20s… is not an age recipient: it begins with age1", s)
 }
 
-// makeFirst makes a custodian whose identity lies beside the data, so that a
-// first start works; status says so until it is protected.
-func (k *Keys) makeFirst() error {
+// makeCustodian makes one whose identity lies beside the data, so that a first
+// start works; status says so until it is protected.
+func (k *Keys) makeCustodian(name string) error {
 	id, err := age.GenerateHybridIdentity()
 	if err != nil {
 		return err
 	}
-	text := "# The first custodian's identity. Whoever has this file and the data can hear every\n" +
+	text := "# The identity of custodian " + name + ". Whoever has this file and the data can hear every\n" +
 		"# recording: protect it with `siprecd keys protect`, or add a custodian and remove it.\n" + id.String() + "\n"
-	if err := k.sys.replace(k.identityFile(firstCustodian), []byte(text)); err != nil {
+	if err := k.sys.replace(k.identityFile(name), []byte(text)); err != nil {
 		return err
 	}
-	return k.sys.replace(filepath.Join(k.dir, custodiansDir, firstCustodian+pubExt), []byte(id.Recipient().String()+"\n"))
+	return k.sys.replace(filepath.Join(k.dir, custodiansDir, name+pubExt), []byte(id.Recipient().String()+"\n"))
 }
 
-// unlockUnprotected unlocks with the identities that lie in clear.
-func (k *Keys) unlockUnprotected() error {
-	custodians, err := k.Custodians()
-	if err != nil {
-		return err
-	}
+// unlockUnprotected unlocks with the identities that lie in clear and can be read.
+func (k *Keys) unlockUnprotected(custodians []Custodian) {
 	for _, c := range custodians {
 		if c.Protected {
 			continue
 		}
 		b, err := os.ReadFile(k.identityFile(c.Name))
 		if err != nil {
-			return fmt.Errorf("keys: %w", err)
+			continue
 		}
-		ids, err := age.ParseIdentities(bytes.NewReader(b))
-		if err != nil {
-			return fmt.Errorf("keys: %s: %w", k.identityFile(c.Name), err)
+		if ids, err := age.ParseIdentities(bytes.NewReader(b)); err == nil {
+			k.unlocked = append(k.unlocked, ids...)
 		}
-		k.unlocked = append(k.unlocked, ids...)
 	}
-	return nil
 }
 
 // Unlock keeps a custodian's identities in memory, until until, or for as long
@@ -111,18 +102,26 @@ func (k *Keys) Unlock(ids []age.Identity, until time.Time) error {
 	if err != nil {
 		return err
 	}
+	// The newest day that opens proves the identity; damaged ones prove nothing.
+	var failed error
 	for _, d := range slices.Backward(days) {
-		secret, err := k.openSecret(d, ids)
-		if errors.Is(err, ErrLocked) {
-			return ErrWrongIdentity
+		_, err := k.openSecret(d, ids)
+		if err == nil {
+			failed = nil
+			break
 		}
-		if err != nil {
-			return err
+		if failed == nil || !errors.Is(err, ErrLocked) {
+			failed = err
 		}
-		k.secrets[d] = secret
-		break
+	}
+	if errors.Is(failed, ErrLocked) {
+		return ErrWrongIdentity
+	}
+	if failed != nil {
+		return failed
 	}
 	k.unlocked, k.until = slices.Concat(k.unlocked, ids), until
+	clear(k.secrets) // these may open more of a day
 	return nil
 }
 
@@ -154,7 +153,7 @@ func (k *Keys) expire(now time.Time) {
 }
 
 // sealSecret seals a day's secret to one custodian.
-func (k *Keys) sealSecret(d Day, c Custodian, secret *age.HybridIdentity) error {
+func (k *Keys) sealSecret(d Day, c Custodian, nth int, secret *age.HybridIdentity) error {
 	to, err := parseRecipient(c.Recipient)
 	if err != nil {
 		return fmt.Errorf("keys: custodian %s: %w", c.Name, err)
@@ -170,46 +169,10 @@ func (k *Keys) sealSecret(d Day, c Custodian, secret *age.HybridIdentity) error 
 	if err != nil {
 		return fmt.Errorf("keys: seal to custodian %s: %w", c.Name, err)
 	}
-	if err := k.sys.replace(k.day(d, c.Name+sealedExt), b.Bytes()); err != nil {
+	if err := k.sys.replace(k.day(d, numbered(c.Name, nth)+sealedExt), b.Bytes()); err != nil {
 		return fmt.Errorf("keys of %s: %w", d, err)
 	}
 	return nil
-}
-
-// openSecret tries the identities on every sealed copy of a day's secret.
-func (k *Keys) openSecret(d Day, ids []age.Identity) (*age.HybridIdentity, error) {
-	copies, err := filepath.Glob(k.day(d, "*"+sealedExt))
-	if err != nil {
-		return nil, fmt.Errorf("keys: %w", err)
-	}
-	if len(copies) == 0 {
-		return nil, fmt.Errorf("keys of %s: %w", d, ErrDead)
-	}
-	if len(ids) == 0 {
-		return nil, ErrLocked
-	}
-	for _, name := range copies {
-		sealed, err := os.ReadFile(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("keys: %w", err)
-		}
-		r, err := age.Decrypt(bytes.NewReader(sealed), ids...)
-		if _, ok := errors.AsType[*age.NoIdentityMatchError](err); ok {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("keys: %s of %s: %w: %w", filepath.Base(name), d, ErrDamaged, err)
-		}
-		text, err := io.ReadAll(io.LimitReader(r, 1<<16))
-		if err != nil {
-			return nil, fmt.Errorf("keys: %s of %s: %w: %w", filepath.Base(name), d, ErrDamaged, err)
-		}
-		return age.ParseHybridIdentity(strings.TrimSpace(string(text)))
-	}
-	return nil, ErrLocked
 }
 
 // AddCustodian seals every day's secret to one more recipient. Keys must be
@@ -236,7 +199,8 @@ func (k *Keys) AddCustodian(name, recipient string) error {
 	return k.sys.replace(pub, []byte(c.Recipient+"\n"))
 }
 
-// reseal seals all days to c.
+// reseal seals all days to c, but for those whose secret is damaged: nobody will
+// hear them.
 func (k *Keys) reseal(c Custodian) error {
 	k.expire(time.Now())
 	days, err := k.Days()
@@ -245,11 +209,16 @@ func (k *Keys) reseal(c Custodian) error {
 	}
 	for _, d := range days {
 		secret, err := k.openSecret(d, k.unlocked)
+		if errors.Is(err, ErrDamaged) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("day %s: %w", d, err)
 		}
-		if err := k.sealSecret(d, c, secret); err != nil {
-			return err
+		for nth, id := range secret.of {
+			if err := k.sealSecret(d, c, nth, id); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -267,7 +236,7 @@ func (k *Keys) RemoveCustodian(name string) error {
 	if !slices.ContainsFunc(all, func(c Custodian) bool { return c.Name == name }) {
 		return fmt.Errorf("there is no custodian %q", name)
 	}
-	if len(all) == 1 {
+	if !slices.ContainsFunc(all, func(c Custodian) bool { return c.Name != name && c.Damaged == "" }) {
 		return fmt.Errorf("%s is the only custodian: add another before, or nobody could ever hear a recording", name)
 	}
 	days, err := k.Days()
@@ -275,7 +244,11 @@ func (k *Keys) RemoveCustodian(name string) error {
 		return err
 	}
 	for _, d := range days {
-		if err := k.shred(k.day(d, name+sealedExt)); err != nil {
+		n, err := k.identitiesOf(d)
+		for nth := 1; nth <= max(n, 1) && err == nil; nth++ {
+			err = k.shred(k.day(d, numbered(name, nth)+sealedExt))
+		}
+		if err != nil {
 			return fmt.Errorf("keys of %s: %w", d, err)
 		}
 	}
@@ -336,20 +309,22 @@ func (k *Keys) Check() ([]KeyCheck, error) {
 	for _, d := range days {
 		c := KeyCheck{Day: d}
 		secret, err := k.openSecret(d, k.unlocked)
-		public, readErr := os.ReadFile(k.day(d, recipientFile))
-		switch {
-		case err != nil:
+		if err == nil {
+			err = k.fits(d, secret)
+		}
+		if c.Opens = err == nil; err != nil {
 			c.Reason = err.Error()
-		case readErr != nil:
-			c.Reason = readErr.Error()
-		case strings.TrimSpace(string(public)) != secret.Recipient().String():
-			c.Reason = "the secret is not that of the public half"
-		default:
-			c.Opens = true
+		}
+		n, err := k.identitiesOf(d)
+		if err != nil {
+			return nil, err
 		}
 		for _, who := range custodians {
-			if _, err := os.Stat(k.day(d, who.Name+sealedExt)); err != nil {
-				c.Lacks = append(c.Lacks, who.Name)
+			for nth := 1; nth <= max(n, 1); nth++ {
+				if _, err := os.Stat(k.day(d, numbered(who.Name, nth)+sealedExt)); err != nil {
+					c.Lacks = append(c.Lacks, who.Name)
+					break
+				}
 			}
 		}
 		all = append(all, c)

@@ -204,13 +204,21 @@ func (k *Keys) destroySecret(d Day) error {
 	if err != nil {
 		return fmt.Errorf("keys of %s: %w", d, err)
 	}
+	var errs []error
 	for _, e := range entries {
 		if e.Name() == destroyedFile || e.Name() == finishedFile {
 			continue
 		}
-		if err := k.shred(k.day(d, e.Name())); err != nil {
-			return fmt.Errorf("keys of %s: %w", d, err)
+		if e.IsDir() {
+			continue // nothing that was ever a key
 		}
+		// What cannot be destroyed keeps none of the others.
+		if err := k.shred(k.day(d, e.Name())); err != nil {
+			errs = append(errs, fmt.Errorf("keys of %s: %w", d, err))
+		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
 	}
 	return k.sys.removeIfThere(filepath.Join(k.dir, headersDir, string(d)))
 }

@@ -39,6 +39,7 @@ const (
 	EventUnlocked      = "unlocked"       // a custodian unlocked keys
 	EventLocked        = "locked"         // keys were locked again
 	EventCustodians    = "custodians"     // who may unlock changed
+	EventKeys          = "keys"           // keys are damaged or missing, or no longer: how many troubles
 	EventDisk          = "disk"           // a disk state: full, suspect, well again
 	EventScrubbed      = "scrubbed"       // all of it was read again: how many, and findings by what they are
 	EventBackup        = "backup"         // a copy of what is sealed was made; whether with keys

@@ -102,6 +102,9 @@ func (s *Store) openSealed(ctx context.Context, in Blobs, row *Row) (*Audio, err
 		return nil, errors.Join(err, body.Close())
 	}
 	clear, size, err := age.DecryptReaderAt(joined{header, body}, int64(len(header))+body.Size(), secret)
+	if errors.Is(err, ErrLocked) {
+		return nil, errors.Join(fmt.Errorf("%s: %w", row.ID, err), body.Close())
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w: %w", row.ID, ErrDamaged, err), body.Close())
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,12 +32,14 @@ const (
 
 var gravity = []string{diskWell, diskNearly, diskFull, diskSuspect}
 
-// alarms tells the ledger when a state changes: the disk's, and whether new calls
-// are refused. A storm is two leaves, its beginning and its end.
+// alarms tells the ledger when a state changes: the disk's, the keys', and whether
+// new calls are refused. A storm is two leaves, its beginning and its end.
 type alarms struct {
 	store   *store.Store
 	disk    func() string
 	refused func() (n int64, why string) // so far, and why the last was
+	keys    func() (trouble []string)
+	log     *slog.Logger
 
 	cancel context.CancelFunc // by close
 	done   chan struct{}
@@ -47,6 +50,7 @@ type alarms struct {
 	before  int64     // refused when this refusing began; what was told of
 	counted int64     // refused at the last look
 	at      time.Time
+	amiss   int  // troubles with keys
 	active  bool // calls are being refused, since the last look or not long before
 }
 
@@ -70,6 +74,7 @@ func (a *alarms) run(ctx context.Context) {
 	for {
 		a.lookAtDisk(time.Now())
 		a.lookAtRefusals(time.Now())
+		a.lookAtKeys()
 		select {
 		case <-ctx.Done():
 			a.endRefusing() // what was refused until now is counted
@@ -93,6 +98,19 @@ func (a *alarms) lookAtDisk(now time.Time) {
 	a.better = time.Time{}
 	a.store.Tell(store.Entry{Kind: store.EventDisk, Public: map[string]string{"state": state, "before": a.diskWas}})
 	a.diskWas = state
+}
+
+// lookAtKeys counts: what is amiss, with the names of custodians, is for status.
+func (a *alarms) lookAtKeys() {
+	n := len(a.keys())
+	if n == a.amiss {
+		return
+	}
+	if n > a.amiss {
+		a.log.Error("keys are damaged or missing: calls are recorded all the same; siprecd status says what to do", "side", "srs", "troubles", n)
+	}
+	a.store.Tell(store.Entry{Kind: store.EventKeys, Public: map[string]string{"troubles": strconv.Itoa(n), "before": strconv.Itoa(a.amiss)}})
+	a.amiss = n
 }
 
 func (a *alarms) lookAtRefusals(now time.Time) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -61,7 +62,10 @@ func TestAlarmsAreTransitions(t *testing.T) {
 	s, dir := emptyStore(t)
 	synctest.Test(t, func(t *testing.T) {
 		disk, n, why := diskWell, int64(0), ""
-		a := &alarms{store: s, disk: func() string { return disk }, refused: func() (int64, string) { return n, why }}
+		var keys []string
+		log := &lockedBuffer{}
+		a := &alarms{store: s, disk: func() string { return disk }, refused: func() (int64, string) { return n, why },
+			keys: func() []string { return keys }, log: slog.New(slog.NewTextHandler(log, nil))}
 		a.start()
 		// step lets the goroutine look, and only then goes on: it owns the rest.
 		step := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
@@ -82,12 +86,18 @@ func TestAlarmsAreTransitions(t *testing.T) {
 		n++ // another storm, which the end of the daemon ends
 		step(alarmsLook)
 		n += 4
-		disk = diskSuspect
+		disk, keys = diskSuspect, []string{"custodian kim: damaged", "another"}
+		step(2 * alarmsLook)
+		keys = nil
 		step(alarmsLook)
 		a.close()
+		if strings.Contains(log.String(), "kim") || strings.Count(log.String(), "troubles=2") != 1 {
+			t.Errorf("log:\n%s", log.String())
+		}
 	})
 	expectLines(t, leavesOf(t, dir, store.EventDisk),
 		"before well, state nearly-full", "before nearly-full, state full", "before full, state well", "before well, state suspect")
+	expectLines(t, leavesOf(t, dir, store.EventKeys), "before 0, troubles 2", "before 2, troubles 0")
 	refused := leavesOf(t, dir, store.EventRefused)
 	for i, line := range refused {
 		before, rest, _ := strings.Cut(line, ",")

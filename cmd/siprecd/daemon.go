@@ -110,7 +110,7 @@ func startDaemon(o daemonOptions) (d *daemon, err error) {
 		store: d.store, zone: func() *time.Location { return d.cfg.Load().Site.TimeZone }, now: time.Now, live: d.rec.LiveCount, log: d.log,
 	}
 	d.scrub.start()
-	d.alarms = &alarms{store: d.store, disk: d.diskState, refused: d.refusals.count}
+	d.alarms = &alarms{store: d.store, disk: d.diskState, refused: d.refusals.count, keys: d.store.Keys.Trouble, log: d.log}
 	d.alarms.start()
 	if err = d.startSIP(o.Config); err != nil {
 		return d, err

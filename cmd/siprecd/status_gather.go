@@ -99,7 +99,7 @@ func (d *daemon) keyWarnings() (warnings []string) {
 			warnings = append(warnings, "the identity of custodian "+c.Name+" lies in clear: whoever has this data directory can hear everything (siprecd keys protect)")
 		}
 	}
-	return warnings
+	return append(warnings, d.store.Keys.Trouble()...)
 }
 
 // asideWarnings says what of the ledger was found damaged, until somebody has

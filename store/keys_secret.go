@@ -1,0 +1,112 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"filippo.io/age"
+)
+
+// daySecret is the secret half of all identities of a day that could be opened.
+type daySecret struct {
+	of   map[int]*age.HybridIdentity // by their number
+	most int                         // there are
+}
+
+// Unwrap implements age.Identity.
+func (s *daySecret) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
+	for _, id := range s.of {
+		key, err := id.Unwrap(stanzas)
+		if !errors.Is(err, age.ErrIncorrectIdentity) {
+			return key, err
+		}
+	}
+	if len(s.of) < s.most {
+		return nil, fmt.Errorf("this recording is sealed to another key of its day: %w", ErrLocked)
+	}
+	return nil, age.ErrIncorrectIdentity
+}
+
+// openSecret tries the identities on every sealed copy of a day's secrets.
+func (k *Keys) openSecret(d Day, ids []age.Identity) (*daySecret, error) {
+	copies, err := filepath.Glob(k.day(d, "*"+sealedExt))
+	if err != nil {
+		return nil, fmt.Errorf("keys: %w", err)
+	}
+	if len(copies) == 0 {
+		if _, err := os.Lstat(k.day(d, recipientFile)); err == nil {
+			return nil, fmt.Errorf("keys of %s: %w: no copy of the secret is there", d, ErrDamaged)
+		}
+		return nil, fmt.Errorf("keys of %s: %w", d, ErrDead)
+	}
+	if len(ids) == 0 {
+		return nil, ErrLocked
+	}
+	secret := &daySecret{of: make(map[int]*age.HybridIdentity)}
+	if secret.most, err = k.identitiesOf(d); err != nil {
+		return nil, err
+	}
+	var damaged error
+	for _, name := range copies {
+		_, nth, _ := split(filepath.Base(name))
+		if secret.of[nth] != nil {
+			continue
+		}
+		id, err := openCopy(name, ids)
+		if _, ok := errors.AsType[*age.NoIdentityMatchError](err); ok || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			damaged = fmt.Errorf("keys: %s of %s: %w: %w", filepath.Base(name), d, ErrDamaged, err)
+			continue
+		}
+		secret.of[nth] = id
+	}
+	switch {
+	case len(secret.of) > 0:
+		return secret, nil
+	case damaged != nil:
+		return nil, damaged
+	}
+	return nil, ErrLocked
+}
+
+// openCopy opens a day's secret that is sealed to one custodian.
+func openCopy(name string, ids []age.Identity) (*age.HybridIdentity, error) {
+	sealed, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	r, err := age.Decrypt(bytes.NewReader(sealed), ids...)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(r, 1<<16))
+	if err != nil {
+		return nil, err
+	}
+	return age.ParseHybridIdentity(strings.TrimSpace(string(text)))
+}
+
+// fits reports whether every identity of a day was opened and is that of its
+// public half.
+func (k *Keys) fits(d Day, secret *daySecret) error {
+	for nth := 1; nth <= secret.most; nth++ {
+		public, err := k.public(d, nth)
+		switch {
+		case secret.of[nth] == nil:
+			return fmt.Errorf("the key number %d of the day: %w", nth, ErrLocked)
+		case err != nil:
+			return err
+		case public.String() != secret.of[nth].Recipient().String():
+			return errors.New("the secret is not that of the public half")
+		}
+	}
+	return nil
+}
