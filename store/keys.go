@@ -60,6 +60,8 @@ type Keys struct {
 
 	mu         sync.Mutex // guards the rest, and the files
 	recipients map[Day]age.Recipient
+	custodians []Custodian        // as they were when looked at
+	looked     time.Time          // zero: they changed since
 	unlocked   []age.Identity     // custodians'
 	until      time.Time          // zero: for as long as the daemon runs
 	secrets    map[Day]*daySecret // opened; forgotten with unlocked

@@ -187,6 +187,7 @@ func (k *Keys) AddCustodian(name, recipient string) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.looked = time.Time{}
 	pub := filepath.Join(k.dir, custodiansDir, name+pubExt)
 	if _, err := os.Stat(pub); err == nil {
 		return fmt.Errorf("custodian %s is there already", name)
@@ -229,6 +230,7 @@ func (k *Keys) reseal(c Custodian) error {
 func (k *Keys) RemoveCustodian(name string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.looked = time.Time{}
 	all, err := k.Custodians()
 	if err != nil {
 		return err
@@ -270,6 +272,7 @@ func (k *Keys) ReplaceCustodian(name, recipient string) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.looked = time.Time{}
 	pub := filepath.Join(k.dir, custodiansDir, name+pubExt)
 	if _, err := os.Stat(pub); err != nil || !custodianName.MatchString(name) {
 		return fmt.Errorf("there is no custodian %q", name)

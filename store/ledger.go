@@ -123,10 +123,13 @@ func (l *Ledger) Newest() (leaf Leaf, err error) {
 	return leaf, err
 }
 
-// at returns a leaf by its number.
+// at returns leaf seq.
 func (l *Ledger) at(seq int64) (leaf Leaf, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if seq < 0 || seq >= l.size {
+		return leaf, fmt.Errorf("ledger: no leaf %d in a log of %d", seq, l.size)
+	}
 	text, err := l.leaf(seq)
 	if err == nil {
 		err = leaf.UnmarshalText(text)
@@ -277,8 +280,10 @@ func (l *Ledger) putRow(at time.Time, row any) (digest string, err error) {
 		return "", err
 	}
 	if _, err := l.sys.Write(l.rows, append(line, '\n')); err != nil {
-		// A torn line would swallow the next one.
-		_, _ = l.sys.Write(l.rows, []byte{'\n'})
+		// A torn line would swallow the next one: opened again, the file goes on
+		// in a new line. Now there may be no room even for that.
+		err = errors.Join(err, l.rows.Close())
+		l.rows = nil
 		return "", err
 	}
 	return saved.Digest, nil

@@ -63,19 +63,21 @@ func (s *Store) complete(ctx context.Context, st Stored, taped bool) error {
 	if taped && !whole {
 		return s.discard(ctx, st)
 	}
-	if err == nil && !s.told(row) {
-		// A power cut takes what the ledger was told last; what it spoke of is
-		// durable before.
-		s.tellOutcome(row)
-		if err := s.record(ctx, st.Name, row); err != nil {
-			return err
+	if !taped {
+		known, getErr := s.Catalog.Get(ctx, st.ID)
+		switch {
+		case getErr == nil && whole && known.SealedSHA256 == row.SealedSHA256 && !s.told(row):
+			return s.tellAgain(ctx, st, row)
+		case getErr == nil:
+			return nil
+		case !errors.Is(getErr, ErrNotFound):
+			return getErr
 		}
 	}
-	if !taped {
-		switch _, err := s.Catalog.Get(ctx, st.ID); {
-		case err == nil:
-			return nil
-		case !errors.Is(err, ErrNotFound):
+	// A recording without tape or row is from nobody knows where: it stays untold,
+	// for Verify to find. A call of which nothing was kept has no tape.
+	if (taped || whole && row.State == NotRecorded) && !s.told(row) {
+		if err := s.tellAgain(ctx, st, row); err != nil {
 			return err
 		}
 	}
@@ -95,13 +97,24 @@ func (s *Store) complete(ctx context.Context, st Stored, taped bool) error {
 	return s.RemoveTape(st.ID)
 }
 
-// told reports whether the leaf that facts name speaks of them.
+// told reports whether the ledger holds the leaf that a row speaks of. A full disk
+// may have kept it out, a power cut may have taken it, and a log that was set aside
+// took all of its own along.
 func (s *Store) told(row *Row) bool {
 	if s.Ledger == nil {
 		return true
 	}
 	leaf, err := s.Ledger.at(row.Leaf - 1)
 	return err == nil && leaf.Subject == row.ID
+}
+
+// tellAgain tells the ledger of a recording, and its facts of the leaf. That it
+// was told at a start, not when it was sealed, stays visible.
+func (s *Store) tellAgain(ctx context.Context, st Stored, row *Row) error {
+	if s.tellOutcome(row, true); row.Leaf == 0 {
+		return nil // the next start tries again
+	}
+	return s.record(ctx, st.Name, row)
 }
 
 // discard removes a recording that will be rendered again, and the row that

@@ -68,7 +68,7 @@ func (s *Store) conclude(ctx context.Context, row *Row) error {
 	case !errors.Is(err, ErrNotFound):
 		return err
 	}
-	s.tellOutcome(row)
+	s.tellOutcome(row, false)
 	return s.record(ctx, row.File, row)
 }
 
@@ -109,8 +109,9 @@ func sealedEntry(row *Row) Entry {
 }
 
 // tellOutcome tells the ledger, if there is one, what became of a call, and fills
-// row.Leaf.
-func (s *Store) tellOutcome(row *Row) {
+// row.Leaf; 0: it could not be told. again: not when it became so, but at a later
+// start.
+func (s *Store) tellOutcome(row *Row, again bool) {
 	if s.Ledger == nil {
 		return
 	}
@@ -125,6 +126,9 @@ func (s *Store) tellOutcome(row *Row) {
 		}}
 	default:
 		e = sealedEntry(row)
+	}
+	if again {
+		e.Public["recovered"] = "true"
 	}
 	row.Leaf = 0
 	s.stateHeaders(row, e.Public)
@@ -237,7 +241,7 @@ func (s *Store) Record(ctx context.Context, row *Row) error {
 		}
 	}
 	if row.State == NotRecorded && row.Leaf == 0 {
-		s.tellOutcome(row)
+		s.tellOutcome(row, false)
 	}
 	return s.record(ctx, name, row)
 }

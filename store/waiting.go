@@ -19,7 +19,7 @@ func (s *Store) Wait(ctx context.Context, row *Row) error {
 	}
 	defer s.changing.begin(row.ID)()
 	row.State, row.File, row.Bytes, row.SHA256, row.SealedBytes, row.SealedSHA256 = Waiting, "", 0, "", 0, ""
-	s.tellOutcome(row)
+	s.tellOutcome(row, false)
 	if err := s.Record(ctx, row); err != nil {
 		return fmt.Errorf("waiting %s: %w", row.ID, err)
 	}
