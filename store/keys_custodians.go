@@ -226,7 +226,8 @@ func (k *Keys) reseal(c Custodian) error {
 }
 
 // RemoveCustodian takes the sealed copies of one custodian away. The last one
-// cannot be removed.
+// cannot be removed. What is sealed to nobody else, as to one made in an
+// emergency, is sealed to the others before; for that, keys must be unlocked.
 func (k *Keys) RemoveCustodian(name string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -244,6 +245,12 @@ func (k *Keys) RemoveCustodian(name string) error {
 	days, err := k.Days()
 	if err != nil {
 		return err
+	}
+	others := slices.DeleteFunc(all, func(c Custodian) bool { return c.Name == name || c.Damaged != "" })
+	for _, d := range days {
+		if err := k.handOver(d, name, others); err != nil {
+			return err
+		}
 	}
 	for _, d := range days {
 		n, err := k.identitiesOf(d)

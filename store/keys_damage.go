@@ -201,6 +201,34 @@ func (k *Keys) relied() ([]Custodian, error) {
 	return all, err
 }
 
+// handOver seals to the others what of a day only the custodian of that name can
+// open.
+func (k *Keys) handOver(d Day, name string, others []Custodian) error {
+	n, err := k.identitiesOf(d)
+	if err != nil {
+		return err
+	}
+	for nth := 1; nth <= n; nth++ {
+		if _, err := os.Lstat(k.day(d, numbered(name, nth)+sealedExt)); err != nil || k.sealedTo(d, nth, others) {
+			continue
+		}
+		k.expire(time.Now())
+		secret, err := k.openSecret(d, k.unlocked)
+		if errors.Is(err, ErrDamaged) {
+			continue // nobody opens it, with or without that copy
+		}
+		if err != nil || secret.of[nth] == nil {
+			return fmt.Errorf("day %s is sealed to %s alone: unlock with that identity, and remove it then", d, name)
+		}
+		for _, c := range others {
+			if err := k.sealSecret(d, c, nth, secret.of[nth]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // freeName is a name for a custodian made in an emergency.
 func (k *Keys) freeName() string {
 	for n := 1; ; n++ {

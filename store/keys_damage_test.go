@@ -235,3 +235,42 @@ func TestUnreadableKeysWait(t *testing.T) {
 		})
 	}
 }
+
+// TestEmergencyEnds puts a custodian's identity back and removes the one that was
+// made meanwhile: nothing that was sealed to it is lost, and all is well again.
+func TestEmergencyEnds(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, keysDir, "custodians/first.identity")
+	s := openStore(t, dir, unsyncedSystem())
+	before := sealedOn(t, s, dies)
+	check(t, s.Close())
+	whole, err := os.ReadFile(file)
+	check(t, err)
+	check(t, os.Truncate(file, 0))
+	s = openStore(t, dir, unsyncedSystem())
+	during := sealedOn(t, s, dies)
+	check(t, s.Close())
+	check(t, os.WriteFile(file, whole, 0o600))
+
+	s = openStore(t, dir, unsyncedSystem())
+	s.Keys.Lock()
+	if err := s.Keys.RemoveCustodian("emergency"); err == nil {
+		t.Error("the only one who can open a day is removed while keys are locked")
+	}
+	check(t, s.Close())
+	s = openStore(t, dir, unsyncedSystem())
+	check(t, s.Keys.RemoveCustodian("emergency"))
+	check(t, s.Close())
+	s = openStore(t, dir, unsyncedSystem())
+	for _, row := range []*Row{before, during, sealedOn(t, s, dies)} {
+		check(t, plays(t, s, row))
+	}
+	if trouble := s.Keys.Trouble(); len(trouble) > 0 {
+		t.Errorf("trouble %q", trouble)
+	}
+	days, err := s.Keys.Check()
+	check(t, err)
+	if len(days) != 1 || !days[0].Opens || len(days[0].Lacks) > 0 {
+		t.Errorf("checked: %+v", days)
+	}
+}
