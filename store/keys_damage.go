@@ -136,6 +136,10 @@ func (k *Keys) damage(c Custodian, readErr error) string {
 func (k *Keys) mendCustodians() {
 	files, _ := filepath.Glob(filepath.Join(k.dir, custodiansDir, "*"+identityExt))
 	for _, f := range files {
+		pub := strings.TrimSuffix(f, identityExt) + pubExt
+		if old, err := os.ReadFile(pub); err == nil && parses(string(old)) {
+			continue
+		}
 		b, err := os.ReadFile(f)
 		if err != nil {
 			continue
@@ -145,8 +149,7 @@ func (k *Keys) mendCustodians() {
 			continue
 		}
 		id, ok := ids[0].(*age.HybridIdentity)
-		pub := strings.TrimSuffix(f, identityExt) + pubExt
-		if old, err := os.ReadFile(pub); !ok || err == nil && parses(string(old)) {
+		if !ok {
 			continue
 		}
 		// One that cannot be written stays damaged, and is told as such.
