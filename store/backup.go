@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,8 @@ type BackupReport struct {
 	Recordings int    `json:"recordings"`
 	Linked     int    `json:"linked"` // files that were not copied but linked, on the same disk
 	Bytes      int64  `json:"bytes"`  // copied
+
+	LeftOut []string `json:"identities_left_out,omitempty"` // custodians whose identity lies in clear
 }
 
 // Backup copies what is sealed, the catalogue and the ledger into dir, which is
@@ -148,12 +151,22 @@ func (b *backup) secrets(s *Store) error {
 	s.Keys.mu.Lock()
 	defer s.Keys.mu.Unlock()
 	err := b.tree(filepath.Join(s.dir, keysDir), filepath.Join(b.Keys, keysDir), func(name string) bool {
-		return filepath.Ext(name) != partSuffix && filepath.Ext(name) != identityExt
+		if filepath.Ext(name) == identityExt && !isSealed(name) {
+			b.LeftOut = append(b.LeftOut, strings.TrimSuffix(filepath.Base(name), identityExt))
+			return false
+		}
+		return filepath.Ext(name) != partSuffix
 	})
 	if err != nil {
 		return err
 	}
 	return b.file(filepath.Join(s.dir, ledgerDir, signerFile), filepath.Join(b.Keys, ledgerDir, signerFile), -1)
+}
+
+// isSealed reports whether an identity file is sealed to a passphrase.
+func isSealed(name string) bool {
+	b, err := os.ReadFile(name)
+	return err == nil && bytes.HasPrefix(b, []byte(ageMagic))
 }
 
 // tree copies the files below a directory that are to be taken. What goes away

@@ -93,6 +93,9 @@ func OpenKeys(dir string, sys System) (*Keys, error) {
 			return nil, fmt.Errorf("keys: %w", err)
 		}
 	}
+	// What cannot be finished now is at the next start; an identity that lies in
+	// clear still, Custodians tells.
+	_, _ = k.finishProtecting(), k.finishGivingUp()
 	k.mendCustodians()
 	custodians, err := k.reliable()
 	if err != nil && !k.unreadable() {
@@ -182,7 +185,9 @@ func (k *Keys) makeDay(d Day, nth int, custodians []Custodian) (age.Recipient, e
 		sealed++
 	}
 	if sealed == 0 {
-		return nil, errors.Join(errs...)
+		if err := k.sealInEmergency(d, nth, identity); err != nil {
+			return nil, fmt.Errorf("keys of %s: no custodian could open it: %w", d, errors.Join(append(errs, err)...))
+		}
 	}
 	if err := k.sys.replace(k.day(d, numbered(recipientFile, nth)), []byte(identity.Recipient().String()+"\n")); err != nil {
 		return nil, fmt.Errorf("keys of %s: %w", d, err)
@@ -212,7 +217,8 @@ func (k *Keys) Secret(d Day) (age.Identity, error) {
 }
 
 // Ahead makes the identities of the days from first on, so that a midnight
-// finds them there.
+// finds them there, and seals days to custodians that they could not be sealed
+// to before.
 func (k *Keys) Ahead(ctx context.Context, first Day, days int) error {
 	at, err := time.Parse(time.DateOnly, string(first))
 	if err != nil {
@@ -226,7 +232,7 @@ func (k *Keys) Ahead(ctx context.Context, first Day, days int) error {
 			return err
 		}
 	}
-	return nil
+	return k.catchUp()
 }
 
 // Days returns the days that have an identity, oldest first.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -154,6 +155,10 @@ func (k *Keys) expire(now time.Time) {
 
 // sealSecret seals a day's secret to one custodian.
 func (k *Keys) sealSecret(d Day, c Custodian, nth int, secret *age.HybridIdentity) error {
+	return k.sealSecretAs(c.Name, d, c, nth, secret)
+}
+
+func (k *Keys) sealSecretAs(name string, d Day, c Custodian, nth int, secret *age.HybridIdentity) error {
 	to, err := parseRecipient(c.Recipient)
 	if err != nil {
 		return fmt.Errorf("keys: custodian %s: %w", c.Name, err)
@@ -169,7 +174,7 @@ func (k *Keys) sealSecret(d Day, c Custodian, nth int, secret *age.HybridIdentit
 	if err != nil {
 		return fmt.Errorf("keys: seal to custodian %s: %w", c.Name, err)
 	}
-	if err := k.sys.replace(k.day(d, numbered(c.Name, nth)+sealedExt), b.Bytes()); err != nil {
+	if err := k.sys.replace(k.day(d, numbered(name, nth)+sealedExt), b.Bytes()); err != nil {
 		return fmt.Errorf("keys of %s: %w", d, err)
 	}
 	return nil
@@ -192,17 +197,17 @@ func (k *Keys) AddCustodian(name, recipient string) error {
 	if _, err := os.Stat(pub); err == nil {
 		return fmt.Errorf("custodian %s is there already", name)
 	}
-	// The public half comes first: a day that is made meanwhile is sealed to
-	// the new custodian too. Adding again after a crash completes the rest.
-	if err := k.reseal(c); err != nil {
+	// The public half comes last: whoever has it opens every day. Adding again
+	// after a crash completes the rest.
+	if err := k.sealAll(c, name); err != nil {
 		return err
 	}
 	return k.sys.replace(pub, []byte(c.Recipient+"\n"))
 }
 
-// reseal seals all days to c, but for those whose secret is damaged: nobody will
-// hear them.
-func (k *Keys) reseal(c Custodian) error {
+// sealAll seals all days to c, but for those whose secret is damaged: nobody will
+// hear them. The copies are called by name.
+func (k *Keys) sealAll(c Custodian, name string) error {
 	k.expire(time.Now())
 	days, err := k.Days()
 	if err != nil {
@@ -217,7 +222,7 @@ func (k *Keys) reseal(c Custodian) error {
 			return fmt.Errorf("day %s: %w", d, err)
 		}
 		for nth, id := range secret.of {
-			if err := k.sealSecret(d, c, nth, id); err != nil {
+			if err := k.sealSecretAs(name, d, c, nth, id); err != nil {
 				return err
 			}
 		}
@@ -255,23 +260,29 @@ func (k *Keys) RemoveCustodian(name string) error {
 	for _, d := range days {
 		n, err := k.identitiesOf(d)
 		for nth := 1; nth <= max(n, 1) && err == nil; nth++ {
-			err = k.shred(k.day(d, numbered(name, nth)+sealedExt))
+			err = errors.Join(k.shred(k.day(d, numbered(name, nth)+sealedExt)), k.shred(k.day(d, numbered(renewed(name), nth)+sealedExt)))
 		}
 		if err != nil {
 			return fmt.Errorf("keys of %s: %w", d, err)
 		}
 	}
-	if err := k.shred(k.identityFile(name)); err != nil {
+	if err := k.giveUp(name); err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
 	if err := k.sys.removeIfThere(filepath.Join(k.dir, custodiansDir, name+pubExt)); err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
-	return k.sys.syncDir(filepath.Join(k.dir, custodiansDir))
+	return errors.Join(k.sys.syncDir(filepath.Join(k.dir, custodiansDir)), k.forget())
 }
 
+// renewed is the name of copies that are sealed to a custodian's new recipient,
+// beside those that are sealed to the old.
+func renewed(name string) string { return name + "+new" }
+
 // ReplaceCustodian seals every day's secret to a custodian's new recipient
-// instead of the old one. Keys must be unlocked.
+// instead of the old one. Keys must be unlocked. The old copies go when all new
+// ones are there: in between both identities open every day, and after a crash
+// it is called again.
 func (k *Keys) ReplaceCustodian(name, recipient string) error {
 	c := Custodian{Name: name, Recipient: strings.TrimSpace(recipient)}
 	if _, err := parseRecipient(c.Recipient); err != nil {
@@ -284,60 +295,57 @@ func (k *Keys) ReplaceCustodian(name, recipient string) error {
 	if _, err := os.Stat(pub); err != nil || !custodianName.MatchString(name) {
 		return fmt.Errorf("there is no custodian %q", name)
 	}
-	if err := k.reseal(c); err != nil {
+	if err := k.sealAll(c, renewed(name)); err != nil {
 		return err
 	}
 	if err := k.sys.replace(pub, []byte(c.Recipient+"\n")); err != nil {
 		return err
 	}
-	return k.shred(k.identityFile(name))
+	if err := k.takePlace(name); err != nil {
+		return err
+	}
+	return errors.Join(k.giveUp(name), k.forget())
 }
 
-// KeyCheck is what Check found of one day.
-type KeyCheck struct {
-	Day    Day      `json:"day"`
-	Opens  bool     `json:"opens"`            // with what is unlocked
-	Lacks  []string `json:"lacks,omitempty"`  // custodians it is not sealed to
-	Reason string   `json:"reason,omitempty"` // why it does not open
-}
-
-// Check opens every day's secret with what is unlocked, and looks whether it is
-// sealed to every custodian.
-func (k *Keys) Check() ([]KeyCheck, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.expire(time.Now())
+// takePlace puts a custodian's renewed copies in the place of the old ones.
+func (k *Keys) takePlace(name string) error {
 	days, err := k.Days()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	custodians, err := k.Custodians()
-	if err != nil {
-		return nil, err
-	}
-	var all []KeyCheck
 	for _, d := range days {
-		c := KeyCheck{Day: d}
-		secret, err := k.openSecret(d, k.unlocked)
-		if err == nil {
-			err = k.fits(d, secret)
-		}
-		if c.Opens = err == nil; err != nil {
-			c.Reason = err.Error()
-		}
 		n, err := k.identitiesOf(d)
-		if err != nil {
-			return nil, err
-		}
-		for _, who := range custodians {
-			for nth := 1; nth <= max(n, 1); nth++ {
-				if _, err := os.Stat(k.day(d, numbered(who.Name, nth)+sealedExt)); err != nil {
-					c.Lacks = append(c.Lacks, who.Name)
-					break
-				}
+		for nth := 1; nth <= n && err == nil; nth++ {
+			err = k.sys.Rename(k.day(d, numbered(renewed(name), nth)+sealedExt), k.day(d, numbered(name, nth)+sealedExt))
+			if errors.Is(err, fs.ErrNotExist) {
+				err = nil // of a damaged day there is none
 			}
 		}
-		all = append(all, c)
+		if err == nil {
+			err = k.sys.syncDir(k.day(d, ""))
+		}
+		if err != nil {
+			return fmt.Errorf("keys of %s: %w", d, err)
+		}
 	}
-	return all, nil
+	return nil
+}
+
+// forget drops the identities that open nothing any more, and what was opened.
+func (k *Keys) forget() error {
+	days, err := k.Days()
+	if err != nil {
+		return err
+	}
+	clear(k.secrets)
+	k.unlocked = slices.DeleteFunc(k.unlocked, func(id age.Identity) bool {
+		return !slices.ContainsFunc(days, func(d Day) bool {
+			_, err := k.openSecret(d, []age.Identity{id})
+			return err == nil
+		})
+	})
+	if len(k.unlocked) == 0 {
+		k.lock()
+	}
+	return nil
 }

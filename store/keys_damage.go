@@ -204,6 +204,25 @@ func (k *Keys) relied() ([]Custodian, error) {
 	return all, err
 }
 
+// sealInEmergency makes a custodian, as the first start does, where none could be
+// sealed to, and seals a day to that one.
+func (k *Keys) sealInEmergency(d Day, nth int, secret *age.HybridIdentity) error {
+	name := k.freeName()
+	if err := k.makeCustodian(name); err != nil {
+		return err
+	}
+	k.looked = time.Time{}
+	all, err := k.Custodians()
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(all, func(c Custodian) bool { return c.Name == name })
+	if i < 0 {
+		return fmt.Errorf("custodian %s is not there", name)
+	}
+	return k.sealSecret(d, all[i], nth, secret)
+}
+
 // handOver seals to the others what of a day only the custodian of that name can
 // open.
 func (k *Keys) handOver(d Day, name string, others []Custodian) error {

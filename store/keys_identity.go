@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,10 +13,13 @@ import (
 	"filippo.io/age"
 )
 
+// ageMagic begins every age file.
+const ageMagic = "age-encryption.org/"
+
 // OpenIdentity returns a custodian's identity file in clear; when it is
 // encrypted the passphrase is asked for.
 func OpenIdentity(file []byte, passphrase func() (string, error)) ([]byte, error) {
-	if !bytes.HasPrefix(file, []byte("age-encryption.org/")) {
+	if !bytes.HasPrefix(file, []byte(ageMagic)) {
 		return file, nil
 	}
 	p, err := passphrase()
@@ -103,14 +107,60 @@ func (k *Keys) Protect(name, passphrase string) error {
 	if err != nil {
 		return err
 	}
-	// The copy in clear is overwritten before the sealed one takes its name; a
-	// crash between leaves the sealed one beside it.
-	protected := k.identityFile(name) + ".protected"
-	if err := k.sys.replace(protected, sealed.Bytes()); err != nil {
+	// From here on a crash is made good by the next start.
+	if err := k.sys.replace(k.identityFile(name)+protectedExt, sealed.Bytes()); err != nil {
 		return err
 	}
-	if err := k.shred(k.identityFile(name)); err != nil {
+	return k.finishProtecting()
+}
+
+// protectedExt marks an identity that is sealed to a passphrase, and still has
+// to take the place of the one in clear.
+const protectedExt = ".protected"
+
+// finishProtecting puts sealed identities in the place of those in clear, which
+// are overwritten before.
+func (k *Keys) finishProtecting() error {
+	sealed, err := filepath.Glob(k.identityFile("*") + protectedExt)
+	if err != nil {
 		return err
 	}
-	return k.sys.Rename(protected, k.identityFile(name))
+	for _, name := range sealed {
+		clear := strings.TrimSuffix(name, protectedExt)
+		if err := k.shred(clear); err != nil {
+			return err
+		}
+		if err := k.sys.Rename(name, clear); err != nil {
+			return err
+		}
+		if err := k.sys.syncDir(filepath.Dir(clear)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// goneExt marks an identity that is being destroyed: half of one under its own
+// name would be a damaged custodian's.
+const goneExt = ".gone"
+
+// giveUp destroys the identity of a custodian, if it lies here.
+func (k *Keys) giveUp(name string) error {
+	file := k.identityFile(name)
+	if err := k.sys.Rename(file, file+goneExt); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := k.sys.syncDir(filepath.Dir(file)); err != nil {
+		return err
+	}
+	return k.shred(file + goneExt)
+}
+
+// finishGivingUp destroys what a crash kept from it.
+func (k *Keys) finishGivingUp() error {
+	gone, err := filepath.Glob(k.identityFile("*") + goneExt)
+	for _, name := range gone {
+		err = errors.Join(err, k.shred(name))
+	}
+	return err
 }

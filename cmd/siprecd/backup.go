@@ -57,6 +57,9 @@ func (c *BackupCmd) Run(g *Globals) error {
 	}
 	if done.Keys != "" {
 		fmt.Fprintf(g.out(), "%s: the keys. They open what dies from now on: destroy them in time\n", done.Keys)
+		for _, name := range done.LeftOut {
+			fmt.Fprintf(g.out(), "the identity of %s lies in clear and is not among them: protect it, and copy again\n", name)
+		}
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ type KeysCmd struct {
 	Unlock  KeysUnlockCmd  `cmd:"" help:"Let recordings be heard for a while: give a custodian's identity."`
 	Lock    KeysLockCmd    `cmd:"" help:"Forget every unlocked secret. Recording goes on."`
 	Protect KeysProtectCmd `cmd:"" help:"Guard the identity that the first start made with a passphrase."`
-	Add     KeysAddCmd     `cmd:"" name:"add-custodian" help:"Let one more custodian unlock: an age recipient, hybrid or a plugin's."`
+	Add     KeysAddCmd     `cmd:"" name:"add-custodian" help:"Let one more custodian unlock: an age recipient, post-quantum, X25519 or a plugin's."`
 	Remove  KeysRemoveCmd  `cmd:"" name:"remove-custodian" help:"Take a custodian's sealed keys away."`
 	Rotate  KeysRotateCmd  `cmd:"" help:"Seal all keys to a custodian's new recipient instead of the old one."`
 	Check   KeysCheckCmd   `cmd:"" help:"Prove that every day's key can be opened by what is unlocked."`
@@ -116,15 +116,29 @@ func (c *KeysStatusCmd) Run(g *Globals) error {
 	if n := len(s.Days); n > 0 {
 		fmt.Fprintf(g.out(), "%d days have keys, the first dies on %s, the last on %s\n", n, s.Days[0], s.Days[n-1])
 	}
-	fmt.Fprintf(g.out(), "\n%-20s %-12s %s\n", "CUSTODIAN", "IDENTITY", "RECIPIENT")
+	fmt.Fprintf(g.out(), "\n%-16s %-10s %-12s %s\n", "CUSTODIAN", "IDENTITY", "KEY", "RECIPIENT")
 	for _, c := range s.Custodians {
 		how := "protected"
 		if !c.Protected {
 			how = "IN CLEAR"
 		}
-		fmt.Fprintf(g.out(), "%-20s %-12s %.40s…\n", clip(c.Name, 20), how, c.Recipient)
+		fmt.Fprintf(g.out(), "%-16s %-10s %-12s %.36s…\n", clip(c.Name, 16), how, kindOf(c.Recipient), c.Recipient)
 	}
 	return nil
+}
+
+// classic is a key that a quantum computer could open.
+const classic = "X25519"
+
+// kindOf says what sort of age recipient it is.
+func kindOf(recipient string) string {
+	switch {
+	case strings.HasPrefix(recipient, "age1pq1"):
+		return "post-quantum"
+	case strings.HasPrefix(recipient, "age1") && strings.Count(recipient, "1") == 1:
+		return classic
+	}
+	return "plugin"
 }
 
 // KeysUnlockCmd is `siprecd keys unlock`.
@@ -210,6 +224,9 @@ func (c *KeysAddCmd) Run(g *Globals) error {
 		return err
 	}
 	fmt.Fprintf(g.out(), "%s can unlock from now on\n", c.Name)
+	if kind := kindOf(c.Recipient); kind == classic {
+		fmt.Fprintln(g.out(), "this is no post-quantum key: age-keygen -pq makes one, siprecd keys rotate changes to it")
+	}
 	return nil
 }
 
