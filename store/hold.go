@@ -94,3 +94,12 @@ func (s *Store) changed(ctx context.Context, row *Row, e Entry) error {
 	}
 	return s.Record(ctx, row)
 }
+
+// HeldOf returns how many recordings are held, of how many there are.
+func (s *Store) HeldOf(ctx context.Context) (held, of int, err error) {
+	if held, err = s.Catalog.Count(ctx, Query{Held: true}); err != nil {
+		return 0, 0, err
+	}
+	of, err = s.Catalog.Count(ctx, Query{States: []State{Sealed, Interrupted, Waiting}})
+	return held, of, err
+}

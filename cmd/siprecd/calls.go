@@ -21,6 +21,7 @@ type CallsCmd struct {
 	Since     string `help:"From this time on: 2026-11-23, 2026-11-23T09:00, 2026-11-23T09:00:00+09:00, or 2h (ago)." placeholder:"TIME"`
 	Until     string `help:"Before this time, written likewise." placeholder:"TIME"`
 	Live      bool   `help:"Only calls going on now."`
+	Held      bool   `help:"Only recordings that a hold keeps."`
 	Limit     int    `help:"At most so many; 0: all." default:"50"`
 	JSON      bool   `help:"Print the whole rows as JSON."`
 }
@@ -50,6 +51,9 @@ func (c *CallsCmd) Run(g *Globals) error {
 	v := url.Values{"number": {c.Number}, "extension": {c.Extension}, "id": {c.ID}, "limit": {strconv.Itoa(c.Limit)}}
 	if c.Live {
 		v.Set("live", "true")
+	}
+	if c.Held {
+		v.Set("held", "true")
 	}
 	for name, s := range map[string]string{"since": c.Since, "until": c.Until} {
 		t, err := readTime(s, cfg.Site.TimeZone, time.Now())

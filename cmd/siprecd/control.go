@@ -139,6 +139,7 @@ func answer(w http.ResponseWriter, v any) {
 
 func readQuery(v url.Values) (q store.Query, live bool, err error) {
 	q.Number, q.Extension, q.ID, q.After = v.Get("number"), v.Get("extension"), v.Get("id"), v.Get("after")
+	q.Held = v.Get("held") == "true"
 	for name, at := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {
 		if s := v.Get(name); s != "" {
 			if *at, err = time.Parse(time.RFC3339Nano, s); err != nil {

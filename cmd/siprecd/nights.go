@@ -40,6 +40,8 @@ type keeper struct {
 	confirmed store.Day     // an administrator confirmed the plan through this day
 	traces    bool          // the catalogue's file may hold bytes of what died
 	last      planned
+	held, of  int       // recordings, on the day of counted
+	counted   store.Day // "": a hold was placed or released since
 }
 
 // planned is a night, and what was known of the clock when it was planned.
@@ -156,6 +158,9 @@ func (k *keeper) tellClock() {
 
 // night lets die what is due, oldest first.
 func (k *keeper) night(ctx context.Context) ([]store.Deaths, error) {
+	if err := k.count(ctx); err != nil {
+		return nil, err
+	}
 	plan, err := k.plan(ctx)
 	if err != nil {
 		return nil, err
@@ -178,6 +183,46 @@ func (k *keeper) night(ctx context.Context) ([]store.Deaths, error) {
 		all = append(all, deaths)
 	}
 	return all, errors.Join(append(errs, k.compact(ctx))...)
+}
+
+// count looks once a day, and after each hold, how many recordings are held.
+func (k *keeper) count(ctx context.Context) error {
+	today := k.today()
+	k.mu.Lock()
+	done := k.counted == today
+	k.mu.Unlock()
+	if done {
+		return nil
+	}
+	held, of, err := k.store.HeldOf(ctx)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.held, k.of, k.counted = held, of, today
+	return nil
+}
+
+// recount says that a hold was placed or released.
+func (k *keeper) recount() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.counted = ""
+}
+
+// heldMost is the share of recordings that may be held: a hold is an exception,
+// no second archive.
+const heldMost = 0.01
+
+// heldWarning says that too many are held; "": they are not.
+func (k *keeper) heldWarning() string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if float64(k.held) <= heldMost*float64(k.of) {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d recordings are held, more than %g%%: a hold is no second archive (siprecd calls --held)", k.held, k.of, heldMost*100)
 }
 
 // compact rewrites the catalogue when it may hold traces.

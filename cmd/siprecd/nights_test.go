@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,6 +97,19 @@ func TestAHoldDoesNotStopTheNights(t *testing.T) {
 	order := store.Hold{Reason: "dispute", Document: "감사-17", By: "kim", Until: "2126-12-20"}
 	if _, err := s.Hold(t.Context(), rows[0].ID, order, k.today()); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := k.night(t.Context()); err != nil || !strings.HasPrefix(k.heldWarning(), "1 of 3 recordings are held") {
+		t.Errorf("held: %q %v", k.heldWarning(), err)
+	}
+	found := 0
+	for row, err := range s.Catalog.Find(t.Context(), store.Query{States: []store.State{store.Held, store.Sealed}}) {
+		if err != nil || row.State != store.Sealed {
+			t.Errorf("%+v %v", row, err)
+		}
+		found++
+	}
+	if found != 3 {
+		t.Errorf("%d of 3 recordings are held or sealed", found)
 	}
 	for range 30 {
 		now = now.AddDate(0, 0, 1)

@@ -325,6 +325,9 @@ func (d *desk) hold(r *http.Request) (any, error) {
 	if d.keeper != nil {
 		today = d.keeper.today()
 	}
+	if d.keeper != nil {
+		defer d.keeper.recount()
+	}
 	return d.store.Hold(r.Context(), row.ID, store.Hold{
 		Reason: r.FormValue("reason"), Document: r.FormValue("document"), By: r.FormValue("by"),
 		Since: time.Now().UTC(), Until: store.Day(r.FormValue("until")),
@@ -335,6 +338,9 @@ func (d *desk) release(r *http.Request) (any, error) {
 	row, err := d.one(r)
 	if err != nil {
 		return nil, err
+	}
+	if d.keeper != nil {
+		defer d.keeper.recount()
 	}
 	return d.store.Release(r.Context(), row.ID)
 }

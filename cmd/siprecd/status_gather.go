@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"siprecd/cmd/siprecd/config"
@@ -38,8 +39,10 @@ func (d *daemon) status() status {
 	s.Warnings = append(s.Warnings, d.keyWarnings()...)
 	s.Warnings = append(s.Warnings, codecWarnings(cfg, d.settings.Load().FFmpeg)...)
 	s.Warnings = append(s.Warnings, d.waitingWarning()...)
-	if w := d.keeper.warning(); w != "" {
-		s.Warnings = append(s.Warnings, w)
+	for _, w := range []string{d.keeper.warning(), d.keeper.heldWarning()} {
+		if w != "" {
+			s.Warnings = append(s.Warnings, w)
+		}
 	}
 	if w := d.feeder.State().Warning(d.store.Ledger.Size(), time.Now()); w != "" {
 		s.Warnings = append(s.Warnings, w)
@@ -98,6 +101,13 @@ func (d *daemon) keyWarnings() (warnings []string) {
 		if !c.Protected {
 			warnings = append(warnings, "the identity of custodian "+c.Name+" lies in clear: whoever has this data directory can hear everything (siprecd keys protect)")
 		}
+	}
+	lacking, err := d.store.Keys.Lacking()
+	if err != nil {
+		warnings = append(warnings, "keys: "+err.Error())
+	}
+	if len(lacking) > 0 {
+		warnings = append(warnings, strings.Join(lacking, ", ")+" cannot open some days' keys: the age plugin is missing here (siprecd keys check); once it is there, unlocking makes it good")
 	}
 	return append(warnings, d.store.Keys.Trouble()...)
 }
