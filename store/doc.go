@@ -68,10 +68,13 @@
 //
 //	cat keys/headers/<day>/<ULID> vault/…/<ULID>.body | age -d -i day.key
 //
-// gives it back with nothing of ours. One recording ends with its header; a day
-// with all its headers, then its secret, then the bodies and rows. A hold keeps
-// one header and that day's secret, and lets the rest go. Nothing is ever sealed
-// again.
+// gives it back with nothing of ours; and a custodian gets day.key with
+//
+//	age -d -i <identity> -o day.key keys/days/<day>/<name>.age
+//
+// One recording ends with its header; a day with all its headers, then its
+// secret, then the bodies and rows. A hold keeps one header and that day's
+// secret, and lets the rest go. Nothing is ever sealed again.
 //
 // Who holds what, and gets what by it:
 //

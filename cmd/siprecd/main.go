@@ -55,7 +55,12 @@ extensions.toml says.
   siprecd calls --number '*2345'          find a call again
   siprecd export 01KAXB -o call.wav       and hear it`
 
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+func main() {
+	// Commands hold identities, passphrases and audio in clear as the recorder
+	// does; what cannot be had, serve says.
+	keepMemory()
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
 
 // run is main without the process: it returns the exit code (0 ok, 1 error,
 // 2 usage, 3 warnings under --strict).
