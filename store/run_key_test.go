@@ -154,3 +154,20 @@ func TestTapeHeaderBits(t *testing.T) {
 		t.Errorf("%d flipped bytes go unnoticed", silent)
 	}
 }
+
+// TestRemovedTapeOpensNoMore keeps a second name of a tape's file, as free space
+// keeps its blocks: with the run key and every custodian nothing of it opens.
+func TestRemovedTapeOpensNoMore(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, unsyncedSystem())
+	tape := newTape(t, s, false)
+	appendAll(tape, []rec{{kind: 1, at: noon.UnixNano(), line: 1, data: "voice"}})
+	check(t, tape.Close())
+	kept := filepath.Join(dir, "free-space")
+	check(t, os.Link(s.tapePath(tape.id), kept))
+	check(t, s.Seal(t.Context(), sealRow(tape.id), "wav", writeBody))
+	check(t, os.Rename(kept, s.tapePath(tape.id)))
+	if _, err := s.ReadTape(tape.id); !errors.Is(err, ErrForgotten) {
+		t.Errorf("a tape that was removed: %v", err)
+	}
+}

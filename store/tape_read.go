@@ -36,12 +36,37 @@ func (s *Store) Leftovers() ([]string, error) {
 	return ids, nil
 }
 
-// RemoveTape unlinks a tape; a missing one is no error.
+// RemoveTape forgets a tape's key and unlinks it; a missing one is no error. The
+// blocks that it leaves in free space would else open with the run key, which
+// lives on, after the day of the recording.
 func (s *Store) RemoveTape(id string) error {
 	if _, err := began(id); err != nil {
 		return err
 	}
-	return s.sys.removeIfThere(s.tapePath(id))
+	err := s.forgetKey(id)
+	if removed := s.sys.removeIfThere(s.tapePath(id)); removed != nil {
+		return errors.Join(removed, err)
+	}
+	if err != nil {
+		s.log.Error("the key in a tape's header was not overwritten before the tape went", "call", id, "side", "srs", "reason", err)
+	}
+	return nil
+}
+
+// forgetKey overwrites both wrappings of a tape's key.
+func (s *Store) forgetKey(id string) error {
+	f, err := s.sys.OpenFile(s.tapePath(id), os.O_WRONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = s.sys.writeAll(f, make([]byte, headerSize-slotAt), slotAt)
+	if err == nil {
+		err = s.sys.Sync(f)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // ReadTape opens a tape for reading, live ones included (as far as flushed).
