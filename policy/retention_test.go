@@ -39,6 +39,29 @@ func TestDies(t *testing.T) {
 		{"2026-11-23T12:00:00+09:00", "Asia/Seoul", 0, "2026-11-24"},
 		{"2026-03-08T01:30:00-05:00", "America/New_York", 1, "2026-03-10"}, // a day of 23 hours
 		{"2026-11-01T01:30:00-05:00", "America/New_York", 1, "2026-11-03"}, // and of 25
+		{"2026-12-31T23:59:59+09:00", "Asia/Seoul", 90, "2027-04-01"},
+		{"2027-01-01T00:00:00+09:00", "Asia/Seoul", 90, "2027-04-02"}, // began last year
+		{"2027-12-31T12:00:00+09:00", "Asia/Seoul", 60, "2028-03-01"}, // over a leap day
+		{"2026-12-31T12:00:00+09:00", "Asia/Seoul", 60, "2027-03-02"}, // and not
+		{"2028-02-28T23:59:59+09:00", "Asia/Seoul", 1, "2028-03-01"},
+		{"2099-12-31T12:00:00+09:00", "Asia/Seoul", 60, "2100-03-02"}, // a hundredth year has no leap day
+		{"2026-11-28T12:00:00+09:00", "Asia/Seoul", 90, "2027-02-27"}, // a Saturday: no day is moved
+		{"2026-11-09T12:00:00+09:00", "Asia/Seoul", 90, "2027-02-08"}, // a holiday likewise
+		{"2027-03-01T12:00:00+09:00", "Asia/Seoul", 1095, "2030-03-01"},
+		{"2028-02-29T12:00:00+09:00", "Asia/Seoul", 1095, "2031-03-01"},
+		{"2026-11-23T12:00:00+09:00", "Asia/Seoul", 3660, "2036-12-01"},
+		{"2026-11-23T23:30:00+09:00", "UTC", 90, "2027-02-22"},              // the site's day counts, not the SRC's
+		{"2026-11-23T23:30:00+09:00", "America/New_York", 90, "2027-02-22"}, // there it is the morning
+		{"2026-11-24T08:30:00+09:00", "America/New_York", 90, "2027-02-22"},
+		{"2026-11-23T12:00:00Z", "Pacific/Kiritimati", 90, "2027-02-23"},   // UTC+14
+		{"2026-11-23T12:00:00Z", "Etc/GMT+12", 90, "2027-02-22"},           // UTC-12
+		{"2026-03-29T00:59:59Z", "Europe/Berlin", 90, "2026-06-28"},        // a second before summer time
+		{"2026-03-29T01:00:00Z", "Europe/Berlin", 90, "2026-06-28"},        // and its first
+		{"2026-03-28T23:00:00Z", "Europe/Berlin", 90, "2026-06-28"},        // midnight still in winter time
+		{"2026-10-24T21:59:59Z", "Europe/Berlin", 90, "2027-01-23"},        // midnight still in summer time
+		{"2026-10-25T22:59:59Z", "Europe/Berlin", 90, "2027-01-24"},        // the end of a day of 25 hours
+		{"2026-09-05T12:00:00-04:00", "America/Santiago", 0, "2026-09-06"}, // a day that has no midnight
+		{"2011-12-29T23:00:00-10:00", "Pacific/Apia", 0, "2011-12-30"},     // a date that the zone left out
 	} {
 		end, err := time.Parse(time.RFC3339, tc.end)
 		if err != nil {
