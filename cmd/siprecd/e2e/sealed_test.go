@@ -4,11 +4,16 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,37 +71,139 @@ func TestAgeOpensWhatIsKept(t *testing.T) {
 }
 
 // TestNothingLiesInClear records calls of noise that is each call's own, and
-// looks for it in every file, while they are live and when they are sealed.
+// looks for it in every file, while they are live and when they are sealed, and
+// in the whole volume with its free space; also of selective calls that nobody
+// marked, of which nothing may be kept in any form.
 func TestNothingLiesInClear(t *testing.T) {
+	for _, policy := range []string{"full", "selective"} {
+		t.Run(policy, func(t *testing.T) { nothingInClear(t, policy) })
+	}
+}
+
+func nothingInClear(t *testing.T, policy string) {
 	const calls = 100
-	s := newSite(t, "[default]\npolicy = \"full\"\n")
+	s := newSite(t, "[default]\npolicy = \""+policy+"\"\n")
+	volume := s.volume()
 	d := s.start()
 	done := make(chan map[int][2]media.Sent, 1)
 	go func() {
 		done <- s.sipp(d, "forked-call.xml", d.udp, 6*time.Second, "-t", "u1", "-m", strconv.Itoa(calls), "-r", "20", "-l", "200")
 	}()
 	s.liveFor(4)
-	live := s.everyFile(t)
+	places := map[string][]byte{"files, live": s.everyFile(t)}
 	spoken := <-done
 	s.settled(calls)
+	d.swapsNothing()
 	d.stop()
-	after := s.everyFile(t)
+	places["files, at the end"] = s.everyFile(t)
+	places["the volume"] = volume()
+	if tapes := filesBelow(t, filepath.Join(s.dir, "data", "vault"), ".body"); policy == "selective" && tapes > 0 {
+		t.Errorf("%d bodies of calls that nobody marked", tapes)
+	}
 	searched := 0
-	for n, lines := range spoken {
-		for i, line := range lines {
+	pieces := map[uint64][]byte{} // by their first 8 bytes
+	for _, lines := range spoken {
+		for _, line := range lines {
 			for at := 0; at+32 <= len(line.Audio); at += 4000 {
-				piece := line.Audio[at : at+32]
 				searched++
-				if bytes.Contains(live, piece) || bytes.Contains(after, piece) {
-					t.Fatalf("the audio of call %d, line %d, from byte %d lies in clear", n, i, at)
-				}
+				pieces[binary.NativeEndian.Uint64(line.Audio[at:])] = line.Audio[at : at+32]
 			}
 		}
 	}
-	t.Logf("%d pieces of %d calls looked for in %d and %d bytes of files: none found", searched, len(spoken), len(live), len(after))
+	for where, all := range places {
+		for at := 0; at+32 <= len(all); at++ {
+			if piece := pieces[binary.NativeEndian.Uint64(all[at:])]; piece != nil && bytes.HasPrefix(all[at:], piece) {
+				t.Fatalf("audio lies in clear in %s, from byte %d", where, at)
+			}
+		}
+	}
+	t.Logf("%d pieces of %d calls looked for in %d, %d and %d bytes: none found", searched, len(spoken),
+		len(places["files, live"]), len(places["files, at the end"]), len(places["the volume"]))
 	if searched < calls*10 {
 		t.Errorf("only %d pieces were looked for", searched)
 	}
+}
+
+// volumeSize is more than the reserve that a recorder keeps for live calls.
+const volumeSize = 2 << 30
+
+// volume puts the data directory on a file system of its own and returns how to
+// read the whole of it, free space and journal included, once the daemon is gone.
+// Where none can be mounted it says so, and there is nothing to read.
+func (s *site) volume() func() []byte {
+	s.t.Helper()
+	image, data := filepath.Join(s.dir, "volume.img"), filepath.Join(s.dir, "data")
+	if err := errors.Join(os.WriteFile(image, nil, 0o600), os.Truncate(image, volumeSize), os.Mkdir(data, 0o700)); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, command := range [][]string{{"mkfs.ext4", "-q", "-F", image}, {"mount", "-o", "loop", image, data}} {
+		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+			s.t.Logf("free space is not looked at, no volume can be mounted here: %s: %v %s", command[0], err, out)
+			return func() []byte { return nil }
+		}
+	}
+	s.t.Cleanup(func() { _ = exec.Command("umount", data).Run() })
+	return func() []byte {
+		s.t.Helper()
+		if out, err := exec.Command("sync", "-f", data).CombinedOutput(); err != nil {
+			s.t.Fatalf("sync: %v %s", err, out)
+		}
+		f, err := os.Open(image)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		defer f.Close()
+		var all []byte
+		empty, part := make([]byte, 1<<20), make([]byte, 1<<20)
+		for range volumeSize / len(part) {
+			if _, err := io.ReadFull(f, part); err != nil {
+				s.t.Fatal(err)
+			}
+			if !bytes.Equal(part, empty) { // never written
+				all = append(all, part...)
+			}
+		}
+		return all
+	}
+}
+
+// swapsNothing checks that nothing of the daemon is in swap, and where it could
+// lock its memory that it did.
+func (d *daemon) swapsNothing() {
+	d.site.t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.cmd.Process.Pid))
+	if err != nil {
+		d.site.t.Fatal(err)
+	}
+	kib := map[string]int{}
+	for line := range strings.Lines(string(b)) {
+		var name string
+		var n int
+		if _, err := fmt.Sscanf(line, "%s %d kB", &name, &n); err == nil {
+			kib[name] = n
+		}
+	}
+	if kib["VmSwap:"] != 0 || os.Geteuid() == 0 && kib["VmLck:"] == 0 {
+		d.site.t.Errorf("in swap: %d KiB, locked: %d KiB", kib["VmSwap:"], kib["VmLck:"])
+	}
+	if os.Geteuid() != 0 {
+		d.site.t.Log("whether memory is locked is not looked at: only root may lock it here")
+	}
+}
+
+// filesBelow counts the files with an extension.
+func filesBelow(t *testing.T, dir, ext string) (n int) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(p string, _ fs.DirEntry, err error) error {
+		if filepath.Ext(p) == ext {
+			n++
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // everyFile is the content of every file of the data directory.
