@@ -43,7 +43,7 @@ lint: ## gofmt, vet, staticcheck; it compiles for other systems
 fuzz: ## every fuzz target for FUZZTIME each (TARGETS="FuzzTape FuzzRTP" for some)
 	@GO="$(GO)" FUZZTIME=$(FUZZTIME) .ci/fuzz $(TARGETS)
 
-bench: ## measure the receiver, the whole path, rendering and the store, with two million rows (20 GB)
+bench: ## measure all parts; its two million rows take 20 GB and half an hour
 	$(GO) test -run '^$$' -bench . -timeout 2h ./media ./store ./cmd/siprecd/...
 
 bench-accuracy: build ## two-hour calls of bad clocks and networks: how far from its place anything is

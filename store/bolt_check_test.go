@@ -16,7 +16,7 @@ func TestLargeCatalogueIsReadInTheBackground(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir, unsyncedSystem())
 	var rows []*Row
-	for i := range 8 * edge {
+	for i := range 5 * edge {
 		r := rowNo(i)
 		r.State, r.Notes = NotRecorded, []string{strings.Repeat("x", 700)}
 		check(t, s.Record(t.Context(), r))

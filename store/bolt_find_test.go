@@ -79,7 +79,7 @@ func TestIndexesFindWhatAReadingOfAllRowsFinds(t *testing.T) {
 		byID[r.ID] = r
 		check(t, b.Put(t.Context(), r))
 	}
-	for range 600 {
+	for range 400 {
 		put()
 	}
 	for round := range 3 {
@@ -88,18 +88,18 @@ func TestIndexesFindWhatAReadingOfAllRowsFinds(t *testing.T) {
 			rows = append(rows, r)
 		}
 		slices.SortFunc(rows, func(a, b *Row) int { return cmp.Or(-a.Start.Compare(b.Start), -strings.Compare(a.ID, b.ID)) })
-		for range 300 {
+		for range 120 {
 			compareFind(t, b, rows, anyQuery(random, rows))
 		}
 		switch round {
 		case 0:
-			for _, r := range rows[:200] {
+			for _, r := range rows[:150] {
 				changed := busyRow(random)
 				changed.ID, changed.Start = r.ID, r.Start
 				byID[r.ID] = changed
 				check(t, b.Put(t.Context(), changed))
 			}
-			for _, r := range rows[200:300] {
+			for _, r := range rows[150:250] {
 				delete(byID, r.ID)
 				check(t, b.Delete(t.Context(), r.ID))
 			}
