@@ -98,6 +98,10 @@ func (b *Bolt) copyBucket(ctx context.Context, fresh *bbolt.DB, bucket string) (
 				return err
 			})
 		})
+		if err == nil {
+			// Bit by bit: gigabytes at once would keep the writes of calls waiting.
+			err = fresh.Sync()
+		}
 		if err != nil {
 			return 0, err
 		}
