@@ -132,6 +132,7 @@ func TestProtectingCutAnywhere(t *testing.T) {
 		f := &faults{err: errors.New("cut")}
 		k.sys = f.system().orReal()
 		f.left.Store(n)
+		k.workFactor = 10 // a passphrase is to cost nothing here
 		err := k.Protect("first", "옛날 옛적에")
 		over := f.left.Load() > 0
 		k = openKeys(t, dir)

@@ -58,6 +58,8 @@ type Keys struct {
 	dir string
 	sys System
 
+	workFactor int // of scrypt, log2; 0: age's own
+
 	mu         sync.Mutex // guards the rest, and the files
 	recipients map[Day]age.Recipient
 	custodians []Custodian        // as they were when looked at
@@ -184,7 +186,11 @@ func (k *Keys) makeDay(d Day, nth int, custodians []Custodian) (age.Recipient, e
 		}
 		sealed++
 	}
-	if sealed == 0 {
+	switch {
+	case sealed > 0:
+	case slices.ContainsFunc(errs, func(err error) bool { return !errors.Is(err, errUnsealable) }):
+		return nil, errors.Join(errs...) // it is the disk, for which nobody new is better
+	default:
 		if err := k.sealInEmergency(d, nth, identity); err != nil {
 			return nil, fmt.Errorf("keys of %s: no custodian could open it: %w", d, errors.Join(append(errs, err)...))
 		}

@@ -153,6 +153,10 @@ func (k *Keys) expire(now time.Time) {
 	}
 }
 
+// errUnsealable is of a custodian whom nothing can be sealed to, a plugin that is
+// not installed, say.
+var errUnsealable = errors.New("cannot be sealed to")
+
 // sealSecret seals a day's secret to one custodian.
 func (k *Keys) sealSecret(d Day, c Custodian, nth int, secret *age.HybridIdentity) error {
 	return k.sealSecretAs(c.Name, d, c, nth, secret)
@@ -161,7 +165,7 @@ func (k *Keys) sealSecret(d Day, c Custodian, nth int, secret *age.HybridIdentit
 func (k *Keys) sealSecretAs(name string, d Day, c Custodian, nth int, secret *age.HybridIdentity) error {
 	to, err := parseRecipient(c.Recipient)
 	if err != nil {
-		return fmt.Errorf("keys: custodian %s: %w", c.Name, err)
+		return fmt.Errorf("keys: custodian %s: %w: %w", c.Name, errUnsealable, err)
 	}
 	var b bytes.Buffer
 	w, err := age.Encrypt(&b, to)
@@ -172,7 +176,7 @@ func (k *Keys) sealSecretAs(name string, d Day, c Custodian, nth int, secret *ag
 		err = w.Close()
 	}
 	if err != nil {
-		return fmt.Errorf("keys: seal to custodian %s: %w", c.Name, err)
+		return fmt.Errorf("keys: custodian %s: %w: %w", c.Name, errUnsealable, err)
 	}
 	if err := k.sys.replace(k.day(d, numbered(name, nth)+sealedExt), b.Bytes()); err != nil {
 		return fmt.Errorf("keys of %s: %w", d, err)

@@ -96,6 +96,9 @@ func (k *Keys) Protect(name, passphrase string) error {
 	if err != nil {
 		return err
 	}
+	if k.workFactor > 0 {
+		to.SetWorkFactor(k.workFactor)
+	}
 	var sealed bytes.Buffer
 	w, err := age.Encrypt(&sealed, to)
 	if err == nil {

@@ -62,6 +62,7 @@ func TestFirstStartOpensByItselfUntilProtected(t *testing.T) {
 	if all, err := k.Custodians(); err != nil || len(all) != 1 || all[0].Protected {
 		t.Errorf("custodians %+v %v", all, err)
 	}
+	k.workFactor = 10 // a passphrase is to cost nothing here
 	check(t, k.Protect("first", "옛날 옛적에"))
 	if all, err := k.Custodians(); err != nil || !all[0].Protected {
 		t.Errorf("custodians %+v %v", all, err)

@@ -49,18 +49,22 @@ const (
 
 // KeepOriginal seals the tape of row to the day row.Dies, before Seal writes the
 // recording, and fills row.Original. It is idempotent: what is there is written
-// anew.
+// anew, as long as the tape has its key: that goes when all is sealed, and before
+// the tape.
 func (s *Store) KeepOriginal(ctx context.Context, row *Row) error {
 	if s.clear {
 		return nil
 	}
-	open, err := s.ReadTape(row.ID)
-	if err != nil {
-		return fmt.Errorf("original of %s: %w", row.ID, err)
-	}
 	id, err := originalID(row.ID)
 	if err != nil {
 		return err
+	}
+	open, err := s.ReadTape(row.ID)
+	if errors.Is(err, ErrForgotten) && row.Original != nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("original of %s: %w", row.ID, err)
 	}
 	defer s.changing.begin(row.ID)()
 	shape := &Row{ID: id, Dies: row.Dies}

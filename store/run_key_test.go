@@ -29,6 +29,7 @@ func TestTapeWithoutItsRunKey(t *testing.T) {
 	check(t, tape.Close())
 	ids, err := s.Keys.Identity("first", nil)
 	check(t, err)
+	s.Keys.workFactor = 10 // a passphrase is to cost nothing here
 	check(t, s.Keys.Protect("first", "옛날 옛적에"))
 	check(t, s.Close())
 
@@ -86,6 +87,7 @@ func TestRunKeyMovesAway(t *testing.T) {
 	}
 	tape := newTape(t, s, false)
 	check(t, tape.Close())
+	s.Keys.workFactor = 10 // a passphrase is to cost nothing here
 	check(t, s.Keys.Protect("first", "옛날 옛적에"))
 	check(t, s.Close())
 	beside, runtime := filepath.Join(dir, runKeyFile), RunKey{File: filepath.Join(t.TempDir(), "run.key")}

@@ -23,8 +23,8 @@ const bodyExt = "body"
 // row.ID: what is there already is written anew. It fills row.File and the
 // sizes and digests, in clear and sealed; the caller sets the rest, State too.
 // ext, "wav" or "flac", names a body that stays in clear. On an error the tape
-// is still there and Seal may be called again. After a failed sync it refuses,
-// with ErrSuspect: nothing may be called complete.
+// is still there, or the recording is whole, and Seal may be called again. After a
+// failed sync it refuses, with ErrSuspect: nothing may be called complete.
 func (s *Store) Seal(ctx context.Context, row *Row, ext string, write func(io.Writer) error) error {
 	if err := s.Err(); err != nil {
 		return err
@@ -46,7 +46,11 @@ func (s *Store) Seal(ctx context.Context, row *Row, ext string, write func(io.Wr
 	if err := s.Err(); err != nil {
 		return err
 	}
-	return s.RemoveTape(row.ID)
+	if err := s.RemoveTape(row.ID); err != nil {
+		return err
+	}
+	// The recording is whole, but on a disk that lost a sync while the tape went.
+	return s.Err()
 }
 
 // conclude tells the ledger of a committed body and writes facts and row. While

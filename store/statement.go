@@ -132,10 +132,3 @@ func (t *statement) of(id string) *sealedLeaf {
 	}
 	return nil
 }
-
-func (t *statement) len() (n int) {
-	for _, leaves := range t.days {
-		n += len(leaves)
-	}
-	return n
-}

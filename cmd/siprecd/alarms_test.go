@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,34 +62,42 @@ func expectLines(t *testing.T, got []string, want ...string) {
 func TestAlarmsAreTransitions(t *testing.T) {
 	s, dir := emptyStore(t)
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // guards the next fields
 		disk, n, why := diskWell, int64(0), ""
 		var keys []string
+		set := func(do func()) {
+			mu.Lock()
+			defer mu.Unlock()
+			do()
+		}
 		log := &lockedBuffer{}
-		a := &alarms{store: s, disk: func() string { return disk }, refused: func() (int64, string) { return n, why },
-			keys: func() []string { return keys }, log: slog.New(slog.NewTextHandler(log, nil))}
+		a := &alarms{store: s, log: slog.New(slog.NewTextHandler(log, nil)),
+			disk:    func() (s string) { set(func() { s = disk }); return s },
+			refused: func() (c int64, w string) { set(func() { c, w = n, why }); return c, w },
+			keys:    func() (k []string) { set(func() { k = keys }); return k },
+		}
 		a.start()
 		// step lets the goroutine look, and only then goes on: it owns the rest.
 		step := func(d time.Duration) { time.Sleep(d); synctest.Wait() }
 		step(time.Second)
 		for range 50 { // at the limit
-			disk = diskNearly
+			set(func() { disk = diskNearly })
 			step(alarmsLook)
-			disk = diskWell
+			set(func() { disk = diskWell })
 			step(alarmsLook)
 		}
-		disk, why = diskFull, "the disk is full"
+		set(func() { disk, why = diskFull, "the disk is full" })
 		for range 1000 {
-			n++
+			set(func() { n++ })
 			step(alarmsLook / 10)
 		}
-		disk = diskWell
+		set(func() { disk = diskWell })
 		step(calm + time.Minute)
-		n++ // another storm, which the end of the daemon ends
+		set(func() { n++ }) // another storm, which the end of the daemon ends
 		step(alarmsLook)
-		n += 4
-		disk, keys = diskSuspect, []string{"custodian kim: damaged", "another"}
+		set(func() { n += 4; disk, keys = diskSuspect, []string{"custodian kim: damaged", "another"} })
 		step(2 * alarmsLook)
-		keys = nil
+		set(func() { keys = nil })
 		step(alarmsLook)
 		a.close()
 		if strings.Contains(log.String(), "kim") || strings.Count(log.String(), "troubles=2") != 1 {

@@ -221,8 +221,12 @@ func TestLedgerRolledBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := play(t, 0)
 		s.feeder.Close()
-		older := filepath.Join(s.dir, "older")
+		older, beside := filepath.Join(s.dir, "older"), filepath.Join(s.dir, "checkpoint")
 		if err := os.CopyFS(older, os.DirFS(filepath.Join(s.dir, "ledger"))); err != nil {
+			t.Fatal(err)
+		}
+		signed, err := os.ReadFile(beside)
+		if err != nil {
 			t.Fatal(err)
 		}
 		s.grow(20)
@@ -231,7 +235,7 @@ func TestLedgerRolledBack(t *testing.T) {
 		s.stop()
 		s.wait(time.Minute)
 		now := filepath.Join(s.dir, "ledger")
-		if err := errors.Join(os.RemoveAll(now), os.Rename(older, now)); err != nil {
+		if err := errors.Join(os.RemoveAll(now), os.Rename(older, now), os.WriteFile(beside, signed, 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		s.open()
