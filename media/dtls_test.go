@@ -160,6 +160,20 @@ func TestHandshakeEndsWithItsLine(t *testing.T) {
 	}
 }
 
+// What a peer says when its line's handshake has been ended is no packet that
+// fails to authenticate.
+func TestLastWordsOfDTLSAreNoPackets(t *testing.T) {
+	p, _ := newLivePath(ModeFull)
+	p.SetLine(0, callAt, LineSpec{Formats: g711, Receiving: true, Secure: true, DTLS: true})
+	alert := []byte{21, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 1, 0, 2, 1, 0}
+	p.setWire(0, &dtlsWire{})
+	p.setWire(0, nil)
+	p.Packet(0, false, callAt+ms, srcAddr, alert)
+	if c := p.Counts()[0]; c.Refused != 0 || c.Unauthenticated != 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestKnownFingerprint(t *testing.T) {
 	id := identity(t)
 	for s, want := range map[string]bool{

@@ -90,6 +90,7 @@ type line struct {
 	rtcpRate rateCap   // of its own, for its senders are less sure
 	srtp     *srtpLine // nil: there were no keys
 	wire     *dtlsWire // where DTLS goes; nil: nowhere
+	wired    bool      // there was one: what its peer says at the end is no packet that fails
 	ssrcs    ssrcSet
 	reports  reporter
 	signals  bool // a telephone-event has come

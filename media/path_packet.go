@@ -25,8 +25,10 @@ func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte)
 		l.counts.Refused++
 		return
 	}
-	if l.wire != nil && isDTLS(b) {
-		l.wire.arrive(from, b)
+	if l.wired && isDTLS(b) {
+		if l.wire != nil {
+			l.wire.arrive(from, b)
+		}
 		return
 	}
 	b, ok := l.decrypted(at, false, b)

@@ -81,6 +81,6 @@ func (p *Path) setWire(i int, w *dtlsWire) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if l := p.line(i); l != nil {
-		l.wire = w
+		l.wire, l.wired = w, l.wired || w != nil
 	}
 }
