@@ -42,8 +42,14 @@ func open(t *testing.T, rules ...policy.Rule) *stage {
 // openWith is open with another default.
 func openWith(t *testing.T, byDefault policy.Mode, rules ...policy.Rule) *stage {
 	t.Helper()
+	return openOn(t, store.System{}, byDefault, rules...)
+}
+
+// openOn is openWith on another operating system.
+func openOn(t *testing.T, system store.System, byDefault policy.Mode, rules ...policy.Rule) *stage {
+	t.Helper()
 	st := &stage{t: t, dir: t.TempDir()}
-	s, err := store.Open(store.Options{Dir: st.dir})
+	s, err := store.Open(store.Options{Dir: st.dir, System: system})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,9 +80,10 @@ type Recorder struct {
 	waiting  sync.Mutex      // held while what waits is rendered: one at a time
 	identity *media.Identity // of the passive side of DTLS
 
-	mu    sync.Mutex // guards the next fields
-	live  map[string]*recording
-	pairs map[string]*pair // by the leg of a forked call; the newest of each
+	mu     sync.Mutex // guards the next fields
+	live   map[string]*recording
+	pairs  map[string]*pair // by the leg of a forked call; the newest of each
+	failed []store.Row      // not sealed, as a full disk does, and to be tried again
 }
 
 // job is one tape to be rendered. done is closed when it has been.
@@ -134,8 +135,12 @@ func (r *Recorder) Close() {
 // it: a recording that was begun is finished.
 func (r *Recorder) render() {
 	for j := range r.queue {
+		ended := j.row // as it was handed over: a try may leave it half filled
 		if err := r.Seal(context.Background(), &j.row); err != nil {
-			r.Log.Error("recording not sealed, its tape stays", "call", j.row.ID, "side", "srs", "reason", err)
+			r.Log.Error("recording not sealed, its tape stays and is tried again", "call", j.row.ID, "side", "srs", "reason", err)
+			r.mu.Lock()
+			r.failed = append(r.failed, ended)
+			r.mu.Unlock()
 		}
 		if j.done != nil {
 			close(j.done)

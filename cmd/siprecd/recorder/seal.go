@@ -22,6 +22,11 @@ import (
 func (r *Recorder) Seal(ctx context.Context, row *store.Row) error {
 	open, err := r.Store.ReadTape(row.ID)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, store.ErrForgotten) {
+		if known, err := r.Store.Catalog.Get(ctx, row.ID); err == nil && known.File != "" {
+			// Sealed before, all but for the end of its tape.
+			*row = *known
+			return r.Store.RemoveTape(row.ID)
+		}
 		return r.withoutAudio(ctx, row)
 	}
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"siprecd/media"
 	"siprecd/store"
@@ -125,6 +126,26 @@ func (r *Recorder) renderWaiting(ctx context.Context, row *store.Row) error {
 	return nil
 }
 
+// sealFailed tries again what could not be sealed, oldest first. After a failed
+// sync it is the next start's.
+func (r *Recorder) sealFailed(ctx context.Context) {
+	r.mu.Lock()
+	failed := r.failed
+	r.failed = nil
+	r.mu.Unlock()
+	for len(failed) > 0 && ctx.Err() == nil && r.Store.Err() == nil {
+		row := failed[0]
+		if r.Seal(context.WithoutCancel(ctx), &row) != nil {
+			break // what is said of the first time holds still
+		}
+		r.Log.Info("recording sealed that could not be before", "call", row.ID)
+		failed = failed[1:]
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failed = append(failed, r.failed...)
+}
+
 // Retry has what waits tried again, soon.
 func (r *Recorder) Retry() {
 	select {
@@ -133,13 +154,23 @@ func (r *Recorder) Retry() {
 	}
 }
 
-// retries renders what waits whenever something may have changed.
+// sealPause is how long a tape rests whose recording could not be sealed.
+const sealPause = time.Minute
+
+// retries renders what waits whenever something may have changed, and seals what
+// could not be sealed.
 func (r *Recorder) retries(ctx context.Context) {
+	again := time.NewTicker(sealPause)
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-again.C:
+			r.sealFailed(ctx)
+			continue
 		case <-r.retry:
+			r.sealFailed(ctx)
 		}
 		done, err := r.RenderWaiting(ctx)
 		if err != nil && ctx.Err() == nil {
