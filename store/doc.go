@@ -39,7 +39,11 @@
 //	keys/days/<day>/<name>.age      its secret half, sealed to one custodian
 //	keys/days/<day>/recipient+2,    another identity of a day whose first was found
 //	    <name>+2.age, …             damaged, or sealed to nobody any more; dies with it
+//	keys/days/<day>/<name>+new.age  sealed to a custodian's new recipient, while one
+//	                                takes the place of the old
 //	keys/custodians/emergency…      made like first, when no other can be sealed to
+//	keys/custodians/*.protected,    an identity that takes the place of the one in
+//	    *.gone                      clear, or is being destroyed: the next start ends it
 //	keys/days/<day>/destroyed       the day is over: when its keys were destroyed
 //	keys/days/<day>/finished        its bodies and rows are gone too
 //	keys/custodians/<name>.pub      an age recipient
