@@ -106,8 +106,9 @@ func (s *survey) declare(declared []Declared) *Plan {
 // learn takes what a flow shows of a declared line: when it begins and ends,
 // and which formats it carries.
 func (s *Session) learn(line *sip.Line, f *flow, notes []string) []string {
-	if s.Info.Arrived.IsZero() || f.First.Before(s.Info.Arrived) {
-		s.Info.Arrived = f.First
+	// What the first packet brings was said before it came.
+	if begin := f.First.Add(-f.packet()); s.Info.Arrived.IsZero() || begin.Before(s.Info.Arrived) {
+		s.Info.Arrived = begin
 	}
 	if f.Last.After(s.End) {
 		// The last packet still belongs to the recording.

@@ -3,6 +3,7 @@ package replay
 import (
 	"encoding/base64"
 	"fmt"
+	"math"
 	"net/netip"
 	"strings"
 	"testing"
@@ -108,5 +109,24 @@ func TestDeclaredKeys(t *testing.T) {
 		if _, err := ReadKeys(strings.NewReader("\n" + bad)); err == nil || !strings.Contains(err.Error(), "line 2") || strings.Contains(err.Error(), "c2Vj") {
 			t.Errorf("%q: %v", bad, err)
 		}
+	}
+}
+
+// Of RTP alone nothing is missing, neither before its first packet came nor
+// behind its last.
+func TestRTPAloneIsWhole(t *testing.T) {
+	to := netip.MustParseAddrPort("192.0.2.2:6000")
+	f := newFilm(t, linkEthernet)
+	for n := range 50 {
+		f.at = f.at.Add(19 * time.Millisecond) // and one that the film adds
+		f.udp(alice, to, rtpPacket(0, n))
+	}
+	plan, err := Survey(strings.NewReader(f.buf.String()), []Declared{{To: to, Label: "2001"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, _ := playPlan(t, plan, f.buf.Bytes())
+	if len(rows) != 1 || math.Abs(rows[0].Duration-1) > 0.002 || len(rows[0].Streams[0].Gaps) != 0 {
+		t.Fatalf("%+v", rows)
 	}
 }

@@ -41,6 +41,15 @@ type flow struct {
 	rows     int // packets that follow the one before
 }
 
+// packet is how long one packet lasts, by how far they are apart on the whole: at
+// most 200 ms, which is the longest there is.
+func (f *flow) packet() time.Duration {
+	if f.Packets < 2 {
+		return 0
+	}
+	return min(f.Last.Sub(f.First)/time.Duration(f.Packets-1), 200*time.Millisecond)
+}
+
 // Survey reads a capture for the first time. declared are the destinations of a
 // capture without signalling; with any, signalling is not looked for.
 func Survey(file io.Reader, declared []Declared) (*Plan, error) {
