@@ -46,6 +46,14 @@ func (r *Recorder) Seal(ctx context.Context, row *store.Row) error {
 	}
 	row.Dies = r.Settings().dies(row)
 	row.Original = nil
+	if err = r.keep(ctx, row, rendering); errors.Is(err, store.ErrDead) {
+		return r.outlived(ctx, row)
+	}
+	return err
+}
+
+// keep seals what was rendered, or the tape itself where that has to wait.
+func (r *Recorder) keep(ctx context.Context, row *store.Row, rendering *media.Rendering) error {
 	waiting := len(rendering.Facts.Waiting) > 0
 	if waiting || r.Settings().keeps(rendering.Facts.Lossy) {
 		if err := r.Store.KeepOriginal(ctx, row); err != nil {
@@ -55,11 +63,24 @@ func (r *Recorder) Seal(ctx context.Context, row *store.Row) error {
 	if waiting && row.Original != nil { // a store in clear keeps none, and its rendering is silent in that place
 		return r.wait(ctx, row, rendering.Facts.Waiting)
 	}
-	err = r.write(ctx, row, rendering)
+	err := r.write(ctx, row, rendering)
 	if errors.Is(err, media.ErrUndecoded) {
 		return r.undecoded(ctx, row, &rendering.Facts, err)
 	}
 	return err
+}
+
+// outlived ends a call whose day was over before it could be sealed, as after
+// months without the recorder: its tape must not outlive the day either.
+func (r *Recorder) outlived(ctx context.Context, row *store.Row) error {
+	known, err := r.Store.Catalog.Get(ctx, row.ID)
+	if err == nil && known.State == store.Deleted { // ended while it was rendered
+		return r.Store.RemoveTape(row.ID)
+	}
+	if err := r.Store.RemoveTape(row.ID); err != nil {
+		return err
+	}
+	return r.Store.Retire(ctx, row, "its day was over before it could be sealed")
 }
 
 // write seals the recording of a tape.
