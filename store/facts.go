@@ -67,7 +67,10 @@ func (s *Store) stateHeaders(row *Row, public map[string]string) {
 		original = ""
 	}
 	for fact, id := range map[string]string{headerFact: row.ID, originalHeaderFact: original} {
-		if b, err := s.Keys.Header(row.Dies, id); err == nil && id != "" {
+		if id == "" {
+			continue
+		}
+		if b, err := s.Keys.Header(row.Dies, id); err == nil {
 			sum := sha256.Sum256(b)
 			public[fact] = hex.EncodeToString(sum[:])
 		}

@@ -61,7 +61,7 @@ type Keys struct {
 	workFactor int // of scrypt, log2; 0: age's own
 
 	mu         sync.Mutex // guards the rest, and the files
-	recipients map[Day]age.Recipient
+	recipients map[Day]dayRecipient
 	custodians []Custodian        // as they were when looked at
 	looked     time.Time          // zero: they changed since
 	unlocked   []age.Identity     // custodians'
@@ -89,7 +89,7 @@ const (
 // is none. Whatever is damaged in it stops nothing: Trouble says so, and what
 // needs it fails when it is needed.
 func OpenKeys(dir string, sys System) (*Keys, error) {
-	k := &Keys{dir: dir, sys: sys.orReal(), recipients: map[Day]age.Recipient{}, secrets: map[Day]*daySecret{}}
+	k := &Keys{dir: dir, sys: sys.orReal(), recipients: map[Day]dayRecipient{}, secrets: map[Day]*daySecret{}}
 	for _, sub := range []string{custodiansDir, daysDir, headersDir} {
 		if err := k.sys.makeDir(filepath.Join(dir, sub)); err != nil && !errors.Is(err, syscall.ENOTDIR) && !errors.Is(err, fs.ErrPermission) {
 			return nil, fmt.Errorf("keys: %w", err)
@@ -128,15 +128,26 @@ func (k *Keys) Recipient(d Day) (age.Recipient, error) {
 	if k.over(d) {
 		return nil, fmt.Errorf("keys of %s: %w", d, ErrDead)
 	}
+	known, before := k.recipients[d]
+	if before && known.looked.Equal(k.looked) && k.fresh(time.Now()) {
+		return known.r, nil
+	}
 	r, err := k.recipient(d)
 	if err == nil {
-		k.recipients[d] = r
+		k.recipients[d] = dayRecipient{r, k.looked}
 		return r, nil
 	}
-	if known := k.recipients[d]; known != nil {
-		return known, nil // the directory does not answer; it was well before
+	if before {
+		return known.r, nil // the directory does not answer; it was well before
 	}
 	return nil, err
+}
+
+// dayRecipient is the public half of a day that was found to be relied on when
+// the custodians were looked at.
+type dayRecipient struct {
+	r      age.Recipient
+	looked time.Time
 }
 
 // recipient is the first identity of a day that can be relied on.

@@ -170,7 +170,7 @@ const custodiansLook = time.Second
 // there is none, the recorder makes one as the first start does: calls are sealed,
 // and an administrator is told who can hear them.
 func (k *Keys) reliable() ([]Custodian, error) {
-	if now := time.Now(); now.Sub(k.looked) >= custodiansLook || now.Before(k.looked) {
+	if now := time.Now(); !k.fresh(now) {
 		all, err := k.relied()
 		if err != nil {
 			return nil, err
@@ -178,6 +178,11 @@ func (k *Keys) reliable() ([]Custodian, error) {
 		k.custodians, k.looked = all, now
 	}
 	return k.custodians, nil
+}
+
+// fresh reports whether what was found of the custodians still holds.
+func (k *Keys) fresh(now time.Time) bool {
+	return now.Sub(k.looked) < custodiansLook && !now.Before(k.looked)
 }
 
 // relied is reliable without its memory.

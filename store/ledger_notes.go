@@ -30,11 +30,15 @@ func (v *verification) begin(dir string) error {
 	return nil
 }
 
-// sizeOf is how much of a file is read. One that cannot be looked at is found as
-// such when it is opened.
+// sizeOf is how much of a file is read: nothing of one that is not there yet. One
+// that cannot be looked at is found as such when it is opened.
 func sizeOf(name string) int64 {
-	if info, err := os.Stat(name); err == nil {
+	info, err := os.Stat(name)
+	switch {
+	case err == nil:
 		return info.Size()
+	case errors.Is(err, fs.ErrNotExist):
+		return 0
 	}
 	return math.MaxInt64
 }
