@@ -118,11 +118,7 @@ func TestPlanShowsTheClocks(t *testing.T) {
 
 // TestJumpWhileItRuns moves the clock on by 100 days.
 func TestJumpWhileItRuns(t *testing.T) {
-	s, err := store.Open(store.Options{Dir: t.TempDir(), SyncEvery: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s, _ := emptyStore(t)
 	cfg, problems := config.Load("")
 	if cfg == nil {
 		t.Fatal(problems)

@@ -16,11 +16,7 @@ import (
 // TestTwoYearsOfNights seals a recording a day and lets the nights pass. Each
 // lives through its ninetieth day and is dead on the next.
 func TestTwoYearsOfNights(t *testing.T) {
-	s, err := store.Open(store.Options{Dir: t.TempDir(), SyncEvery: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s, _ := emptyStore(t)
 	cfg, problems := config.Load("")
 	if cfg == nil {
 		t.Fatal(problems)
@@ -71,11 +67,7 @@ func TestTwoYearsOfNights(t *testing.T) {
 // TestAHoldDoesNotStopTheNights keeps one recording where no clock proves this
 // one's: each day after it dies all the same, one a night.
 func TestAHoldDoesNotStopTheNights(t *testing.T) {
-	s, err := store.Open(store.Options{Dir: t.TempDir(), SyncEvery: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s, _ := emptyStore(t)
 	cfg, _ := config.Load("")
 	now := time.Date(2126, 11, 23, 0, 5, 0, 0, cfg.Site.TimeZone)
 	k := &keeper{
@@ -137,11 +129,7 @@ func TestAHoldDoesNotStopTheNights(t *testing.T) {
 
 // TestKeeperStops ends the keeper at once, whatever it waits for.
 func TestKeeperStops(t *testing.T) {
-	s, err := store.Open(store.Options{Dir: t.TempDir(), SyncEvery: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s, _ := emptyStore(t)
 	cfg, _ := config.Load("")
 	synctest.Test(t, func(t *testing.T) {
 		k := &keeper{

@@ -73,12 +73,11 @@ func (r *Recorder) keep(ctx context.Context, row *store.Row, rendering *media.Re
 // outlived ends a call whose day was over before it could be sealed, as after
 // months without the recorder: its tape must not outlive the day either.
 func (r *Recorder) outlived(ctx context.Context, row *store.Row) error {
-	known, err := r.Store.Catalog.Get(ctx, row.ID)
-	if err == nil && known.State == store.Deleted { // ended while it was rendered
-		return r.Store.RemoveTape(row.ID)
-	}
 	if err := r.Store.RemoveTape(row.ID); err != nil {
 		return err
+	}
+	if known, err := r.Store.Catalog.Get(ctx, row.ID); err == nil && known.State == store.Deleted {
+		return nil // ended while it was rendered
 	}
 	return r.Store.Retire(ctx, row, "its day was over before it could be sealed")
 }
