@@ -57,7 +57,7 @@ func scan(in string) *scanner {
 		if i < 0 {
 			i = len(in) - s.at
 		}
-		s.text(unescape(in[s.at : s.at+i]))
+		s.text(s.legal(unescape(in[s.at : s.at+i])))
 		if s.at += i; s.at < len(in) {
 			s.markup()
 		}
@@ -82,6 +82,20 @@ func (s *scanner) text(t string) {
 	}
 }
 
+// legal puts U+FFFD where a character stands that no XML document has (XML 1.0
+// section 2.2): written or printed again, a value neither grows nor moves a
+// cursor.
+func (s *scanner) legal(t string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r >= ' ' && r < 0xfffe || r == '\t' || r == '\n' || r == '\r' || r > 0xffff {
+			return r
+		}
+		return utf8.RuneError
+	}, t)
+	s.malformed = s.malformed || clean != t
+	return clean
+}
+
 // clip cuts what is longer than there is room for, between characters.
 func (s *scanner) clip(t string, room int) string {
 	if len(t) <= room {
@@ -102,7 +116,7 @@ func (s *scanner) markup() {
 		s.upTo("-->")
 	case strings.HasPrefix(rest, "<![CDATA["):
 		s.at += len("<![CDATA[")
-		s.text(s.upTo("]]>"))
+		s.text(s.legal(s.upTo("]]>")))
 	case strings.HasPrefix(rest, "<?"):
 		s.upTo(">")
 	case strings.HasPrefix(rest, "<!"):
@@ -196,7 +210,7 @@ func (s *scanner) literal() {
 	if i := strings.IndexAny(s.in[s.at+1:], "<>"); i >= 0 && s.in[s.at+1+i] == '>' {
 		n = i + 2
 	}
-	s.text(unescape(s.in[s.at : s.at+n]))
+	s.text(s.legal(unescape(s.in[s.at : s.at+n])))
 	s.at += n
 }
 
@@ -264,7 +278,7 @@ func (s *scanner) attributes() (list []attr, empty bool) {
 			continue
 		}
 		s.blanks()
-		value := unescape(s.value())
+		value := s.legal(unescape(s.value()))
 		prefix, local, found := strings.Cut(name, ":")
 		if !found {
 			local = name
