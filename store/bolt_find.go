@@ -68,6 +68,9 @@ func (b *Bolt) search(ctx context.Context, q Query) (*search, error) {
 	if q.ID != "" && len(q.ID) < idPrefixMin {
 		return nil, fmt.Errorf("%q is too short: give at least %d characters of the id", q.ID, idPrefixMin)
 	}
+	if strings.HasPrefix(q.Number, "*") && strings.HasSuffix(q.Number, "*") {
+		return nil, fmt.Errorf("%q: a number is looked for by how it begins (0105*) or how it ends (*2345)", q.Number)
+	}
 	s := &search{q: q}
 	if !q.Since.IsZero() {
 		s.since = startKey(q.Since)
@@ -161,18 +164,13 @@ const (
 	exactNumber = iota
 	prefixNumber
 	suffixNumber
-	innerNumber
 )
 
 func numberPattern(number string) int {
-	tail := len(number) > 1 && strings.HasSuffix(number, "*")
-	head := len(number) > 1 && strings.HasPrefix(number, "*")
 	switch {
-	case head && tail:
-		return innerNumber
-	case tail:
+	case len(number) > 1 && strings.HasSuffix(number, "*"):
 		return prefixNumber
-	case head:
+	case len(number) > 1 && strings.HasPrefix(number, "*"):
 		return suffixNumber
 	}
 	return exactNumber
@@ -276,8 +274,6 @@ func (q *Query) matches(r *Row) bool {
 
 func (q *Query) matchesNumber(n string) bool {
 	switch numberPattern(q.Number) {
-	case innerNumber:
-		return strings.Contains(n, q.Number[1:len(q.Number)-1])
 	case prefixNumber:
 		return strings.HasPrefix(n, q.Number[:len(q.Number)-1])
 	case suffixNumber:

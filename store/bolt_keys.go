@@ -17,6 +17,8 @@ const (
 	numberBucket     = "by-number"
 	dayBucket        = "by-day-number"
 	dayEndBucket     = "by-day-number-reversed"
+	deskBucket       = "by-day-extension-number"
+	deskEndBucket    = "by-day-extension-number-reversed"
 	holdBucket       = "by-hold"
 	extensionBucket  = "by-extension"
 	sessionBucket    = "by-cs"
@@ -30,13 +32,14 @@ const (
 	pageRows         = 128
 	textMax          = 512
 	dateSize         = 4
-	catalogueVersion = 3
+	catalogueVersion = 4
 )
 
 // indexBuckets are all that indexKeys fills.
 func indexBuckets() []string {
 	return []string{
-		timeBucket, numberBucket, dayBucket, dayEndBucket, extensionBucket, sessionBucket, stateBucket, diesBucket, holdBucket,
+		timeBucket, numberBucket, dayBucket, dayEndBucket, deskBucket, deskEndBucket,
+		extensionBucket, sessionBucket, stateBucket, diesBucket, holdBucket,
 	}
 }
 
@@ -125,6 +128,11 @@ func indexKeys(r *Row) []entry {
 		add(numberBucket, "", n)
 		add(dayBucket, date, n)
 		add(dayEndBucket, date, reversed(n))
+		if r.Extension != "" && n != r.Extension {
+			desk := date + string(textKey(clean(r.Extension), ""))
+			add(deskBucket, desk, n)
+			add(deskEndBucket, desk, reversed(n))
+		}
 	}
 	for _, cs := range r.Sessions {
 		add(sessionBucket, "", cs)

@@ -36,7 +36,7 @@ func (s *search) streams(root *bbolt.Bucket) []stream {
 	if q.Held {
 		of(holdBucket, "")
 	}
-	if q.Extension != "" {
+	if q.Extension != "" && (q.Number == "" || q.matchesNumber(q.Extension)) {
 		exact(extensionBucket, q.Extension)
 	}
 	if len(q.States) > 0 {
@@ -47,7 +47,11 @@ func (s *search) streams(root *bbolt.Bucket) []stream {
 		of(stateBucket, texts...)
 	}
 	// Last, for a part of a number costs the most to look for.
-	if q.Number != "" {
+	switch {
+	case q.Number == "" || q.Extension != "" && q.matchesNumber(q.Extension):
+	case q.Extension != "":
+		all = append(all, s.atDesk(root))
+	default:
 		all = append(all, s.numbered(root))
 	}
 	if len(all) == 0 {
@@ -67,8 +71,26 @@ func (s *search) numbered(root *bbolt.Bucket) stream {
 		d.bucket, d.prefix = root.Bucket([]byte(dayBucket)), clean(strings.TrimSuffix(number, "*"))
 	case suffixNumber:
 		d.bucket, d.prefix = root.Bucket([]byte(dayEndBucket)), clean(reversed(strings.TrimPrefix(number, "*")))
-	case innerNumber:
-		d.bucket, d.inner = root.Bucket([]byte(dayBucket)), []byte(clean(number[1:len(number)-1]))
+	}
+	d.cursor = d.bucket.Cursor()
+	return d.newest
+}
+
+// atDesk is the stream of a number, or of a part of one, at an extension that it
+// is not itself.
+func (s *search) atDesk(root *bbolt.Bucket) stream {
+	number, bucket := s.q.Number, deskBucket
+	switch numberPattern(number) {
+	case exactNumber:
+		number = string(textKey(clean(number), ""))
+	case prefixNumber:
+		number = clean(strings.TrimSuffix(number, "*"))
+	case suffixNumber:
+		number, bucket = clean(reversed(strings.TrimPrefix(number, "*"))), deskEndBucket
+	}
+	d := &daily{
+		bucket: root.Bucket([]byte(bucket)), since: s.since,
+		prefix: string(textKey(clean(s.q.Extension), "")) + number,
 	}
 	d.cursor = d.bucket.Cursor()
 	return d.newest
@@ -193,8 +215,7 @@ func timed(root *bbolt.Bucket, prefix string, since []byte) stream {
 type daily struct {
 	bucket *bbolt.Bucket
 	cursor *bbolt.Cursor
-	prefix string // what a number begins with
-	inner  []byte // what it contains; nil: anything
+	prefix string // what the text behind the date begins with
 	since  []byte // a point before this is not wanted
 
 	begun bool
@@ -229,7 +250,7 @@ func (d *daily) read(before []byte) bool {
 		}
 	}
 	// The day itself, or the newest of those before that has any number.
-	k, _ := lastBefore(d.cursor, append(dayKey(next, ""), bytes.Repeat([]byte{0xff}, textMax+pointSize+1)...))
+	k, _ := lastBefore(d.cursor, append(dayKey(next, ""), bytes.Repeat([]byte{0xff}, 2*(textMax+1)+pointSize+1)...))
 	if len(k) < dateSize+1+pointSize || len(d.since) > 0 && bytes.Compare(k[:dateSize], dayKey(point(d.since).date(), "")) < 0 {
 		return false
 	}
@@ -238,11 +259,7 @@ func (d *daily) read(before []byte) bool {
 	var points []point
 	from := append(date, d.prefix...)
 	for k, _ := d.cursor.Seek(from); bytes.HasPrefix(k, from) && len(k) > dateSize+pointSize; k, _ = d.cursor.Next() {
-		text, p := k[dateSize:len(k)-pointSize-1], k[len(k)-pointSize:]
-		// What was cut off from a long number is compared in the row.
-		if d.inner != nil && len(text) < textMax && !bytes.Contains(text, d.inner) {
-			continue
-		}
+		p := k[len(k)-pointSize:]
 		if before == nil || bytes.Compare(p, before) < 0 {
 			points = append(points, point(p))
 		}

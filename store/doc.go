@@ -208,7 +208,7 @@
 // of time. Texts longer than 512 bytes are cut off in keys.
 //
 //	v1
-//	├─ version                               → 3, as varint
+//	├─ version                               → 4, as varint
 //	├─ rows                                  → how many, as varint
 //	├─ row / <id>                            → Row, JSON
 //	├─ by-time / <point>                     → nothing
@@ -218,6 +218,9 @@
 //	├─ by-number / <number> 0 <point>        → nothing, for each party
 //	├─ by-day-number / <date> <number> 0 <point> → nothing, for each party
 //	├─ by-day-number-reversed / <date> <rebmun> 0 <point> → nothing
+//	├─ by-day-extension-number / <date> <extension> 0 <number> 0 <point> → nothing,
+//	│      for each party but the extension itself
+//	├─ by-day-extension-number-reversed / <date> <extension> 0 <rebmun> 0 <point>
 //	├─ by-hold / <point>                     → nothing, when it is held
 //	└─ by-cs / <session_id> 0 <point>        → nothing, for each CS
 //

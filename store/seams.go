@@ -95,7 +95,7 @@ type Catalog interface {
 // Query selects rows. Zero fields do not restrict.
 type Query struct {
 	Since, Until time.Time // by start: Since <= start < Until
-	Number       string    // any party's: exact "01055501", prefix "0105*", suffix "*2345"
+	Number       string    // any party's: exact "01055501", prefix "0105*", suffix "*2345"; never the middle of one
 	Extension    string    // exact
 	CS           string    // session_id of a CS
 	Dies         Day       // exact
