@@ -270,7 +270,7 @@ func (l *Ledger) copyTo(b *backup, dir string) error {
 	l.mu.Unlock()
 	// Leaves are only ever appended, and rows are written before them.
 	errs = append(errs, b.file(filepath.Join(l.dir, leavesFile), filepath.Join(dir, leavesFile), end),
-		b.tree(filepath.Join(l.dir, rowsDir), filepath.Join(dir, rowsDir), func(string) bool { return true }))
+		b.tree(filepath.Join(l.dir, rowsDir), filepath.Join(dir, rowsDir), func(name string) bool { return !strings.HasSuffix(name, goneExt) }))
 	return errors.Join(errs...)
 }
 

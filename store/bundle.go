@@ -296,7 +296,7 @@ func rowBeside(dir string, leaf Leaf) ([]byte, error) {
 	if leaf.Row == "" {
 		return nil, nil
 	}
-	lines, err := linesOf(filepath.Join(dir, rowsDir, leaf.Time.Format(rowsMonth)+".jsonl"))
+	lines, err := linesOf(filepath.Join(dir, rowsDir, leaf.Time.Format(rowsMonth)+rowsExt))
 	if err != nil {
 		return nil, err
 	}

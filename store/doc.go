@@ -127,7 +127,8 @@
 //	ledger/leaves             frames: length 4, CRC-32C 4, text; little-endian
 //	ledger/index              8 bytes a leaf: where its frame begins; derived
 //	ledger/hashes             32 bytes a stored hash, in tlog's order; derived
-//	ledger/rows/2006-01.jsonl digest, salt and row, one a line
+//	ledger/rows/2006-01.jsonl digest, salt and row, one a line; destroyed when they
+//	                          are older than [ledger] rows_months, which a leaf says
 //	ledger/checkpoint         the newest signed note (C2SP tlog-checkpoint)
 //	ledger/checkpoints        those handed out, one each ten minutes and the last of
 //	                          each run

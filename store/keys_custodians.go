@@ -264,7 +264,7 @@ func (k *Keys) RemoveCustodian(name string) error {
 	for _, d := range days {
 		n, err := k.identitiesOf(d)
 		for nth := 1; nth <= max(n, 1) && err == nil; nth++ {
-			err = errors.Join(k.shred(k.day(d, numbered(name, nth)+sealedExt)), k.shred(k.day(d, numbered(renewed(name), nth)+sealedExt)))
+			err = errors.Join(k.sys.shred(k.day(d, numbered(name, nth)+sealedExt)), k.sys.shred(k.day(d, numbered(renewed(name), nth)+sealedExt)))
 		}
 		if err != nil {
 			return fmt.Errorf("keys of %s: %w", d, err)

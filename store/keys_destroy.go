@@ -9,42 +9,6 @@ import (
 	"time"
 )
 
-// shred overwrites a small file, makes that durable, and unlinks it; a missing
-// one is no error. On a file system that writes elsewhere (copy on write, flash)
-// the old bytes may survive: the disk itself must be encrypted against that.
-func (k *Keys) shred(name string) error {
-	if err := k.overwrite(name); err != nil {
-		return err
-	}
-	err := k.sys.syncDir(filepath.Dir(name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-// overwrite is shred without the last step: that the name is gone is not durable.
-func (k *Keys) overwrite(name string) error {
-	f, err := k.sys.OpenFile(name, os.O_WRONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	info, err := f.Stat()
-	if err == nil {
-		err = k.sys.writeAll(f, make([]byte, info.Size()), 0)
-	}
-	if err == nil {
-		err = k.sys.Sync(f)
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return k.sys.removeIfThere(name)
-}
-
 // PutHeader makes a recording's age header durable. It must be before the body
 // is committed: a body without it is noise.
 func (k *Keys) PutHeader(d Day, id string, header []byte) error {
@@ -100,7 +64,7 @@ func (k *Keys) DestroyHeader(d Day, id string) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err := k.shred(k.header(d, id)); err != nil {
+	if err := k.sys.shred(k.header(d, id)); err != nil {
 		return fmt.Errorf("header of %s: %w", id, err)
 	}
 	return nil
@@ -179,7 +143,7 @@ func (k *Keys) DestroyDay(d Day, held []string) (destroyed []string, gone bool, 
 func (k *Keys) overwriteHeader(d Day, id string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err := k.overwrite(k.header(d, id)); err != nil {
+	if err := k.sys.overwrite(k.header(d, id)); err != nil {
 		return fmt.Errorf("header of %s: %w", id, err)
 	}
 	return nil
@@ -213,7 +177,7 @@ func (k *Keys) destroySecret(d Day) error {
 			continue // nothing that was ever a key
 		}
 		// What cannot be destroyed keeps none of the others.
-		if err := k.shred(k.day(d, e.Name())); err != nil {
+		if err := k.sys.shred(k.day(d, e.Name())); err != nil {
 			errs = append(errs, fmt.Errorf("keys of %s: %w", d, err))
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,7 +129,7 @@ func (k *Keys) finishProtecting() error {
 	}
 	for _, name := range sealed {
 		clear := strings.TrimSuffix(name, protectedExt)
-		if err := k.shred(clear); err != nil {
+		if err := k.sys.shred(clear); err != nil {
 			return err
 		}
 		if err := k.sys.Rename(name, clear); err != nil {
@@ -143,27 +142,16 @@ func (k *Keys) finishProtecting() error {
 	return nil
 }
 
-// goneExt marks an identity that is being destroyed: half of one under its own
-// name would be a damaged custodian's.
-const goneExt = ".gone"
-
 // giveUp destroys the identity of a custodian, if it lies here.
 func (k *Keys) giveUp(name string) error {
-	file := k.identityFile(name)
-	if err := k.sys.Rename(file, file+goneExt); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := k.sys.syncDir(filepath.Dir(file)); err != nil {
-		return err
-	}
-	return k.shred(file + goneExt)
+	return k.sys.giveUp(k.identityFile(name))
 }
 
 // finishGivingUp destroys what a crash kept from it.
 func (k *Keys) finishGivingUp() error {
 	gone, err := filepath.Glob(k.identityFile("*") + goneExt)
 	for _, name := range gone {
-		err = errors.Join(err, k.shred(name))
+		err = errors.Join(err, k.sys.shred(name))
 	}
 	return err
 }

@@ -2,17 +2,14 @@ package store
 
 import (
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -83,6 +80,7 @@ type Ledger struct {
 	last   time.Time
 	signed Checkpoint
 	kept   Checkpoint // the last that was kept among all
+	torn   bool       // behind it may stand a part of another, which the disk refused
 	broken error      // a write that could not be undone; permanent
 
 	witnessed  Cosigned
@@ -252,63 +250,6 @@ func (l *Ledger) reader() tlog.HashReaderFunc {
 		}
 		return out, nil
 	}
-}
-
-// savedRow is one line of a rows file.
-type savedRow struct {
-	Digest string          `json:"digest"` // HMAC-SHA256 of the row's bytes under the salt, hex; as in the leaf
-	Salt   string          `json:"salt"`   // hex
-	Row    json.RawMessage `json:"row"`
-}
-
-// putRow writes the readable row to the month's file and returns its salted
-// digest: without the salt nobody can try out numbers against a leaf, and when
-// the row is destroyed the leaf tells nothing.
-func (l *Ledger) putRow(at time.Time, row any) (digest string, err error) {
-	b, err := json.Marshal(row)
-	if err != nil {
-		return "", err
-	}
-	salt := make([]byte, 16)
-	rand.Read(salt)
-	saved := savedRow{Digest: saltedDigest(salt, b), Salt: hex.EncodeToString(salt), Row: b}
-	line, err := json.Marshal(saved)
-	if err != nil {
-		return "", err
-	}
-	if err := l.openRows(at.Format(rowsMonth)); err != nil {
-		return "", err
-	}
-	if _, err := l.sys.Write(l.rows, append(line, '\n')); err != nil {
-		// A torn line would swallow the next one: opened again, the file goes on
-		// in a new line. Now there may be no room even for that.
-		err = errors.Join(err, l.rows.Close())
-		l.rows = nil
-		return "", err
-	}
-	return saved.Digest, nil
-}
-
-func (l *Ledger) openRows(month string) error {
-	if l.rows != nil && l.month == month {
-		return nil
-	}
-	name := filepath.Join(l.dir, rowsDir, month+".jsonl")
-	f, err := l.sys.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, fileMode)
-	if err != nil {
-		return err
-	}
-	// What a crash tore off at the end must not take this line with it.
-	if info, err := f.Stat(); err == nil && info.Size() > 0 {
-		if _, err := l.sys.Write(f, []byte{'\n'}); err != nil {
-			return errors.Join(err, f.Close())
-		}
-	}
-	if l.rows != nil {
-		err = l.rows.Close()
-	}
-	l.rows, l.month = f, month
-	return err
 }
 
 func saltedDigest(salt, row []byte) string {

@@ -91,12 +91,19 @@ const timeLine = "time "
 
 // keep appends the checkpoint to all that are kept.
 func (l *Ledger) keep(c Checkpoint) error {
+	if l.torn {
+		if err := l.mendCheckpoints(); err != nil {
+			return err
+		}
+		l.torn = false
+	}
 	all, err := l.sys.OpenFile(filepath.Join(l.dir, checkpointsFile), os.O_WRONLY|os.O_APPEND|os.O_CREATE, fileMode)
 	if err != nil {
 		return err
 	}
 	_, err = l.sys.Write(all, slices.Concat(c.Note, []byte{'\n'}))
 	if err := errors.Join(err, all.Close()); err != nil {
+		l.torn = true
 		return err
 	}
 	l.kept = c

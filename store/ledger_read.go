@@ -116,7 +116,7 @@ func (r *rowReader) open(month string) error {
 	}
 	r.month, r.line, r.ahead = month, 0, make(map[[32]byte]bool)
 	r.seen = append(r.seen, month)
-	f, err := os.Open(filepath.Join(r.dir, rowsDir, month+".jsonl"))
+	f, err := os.Open(filepath.Join(r.dir, rowsDir, month+rowsExt))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -173,7 +173,7 @@ func (r *rowReader) row() (digest [32]byte, err error) {
 
 // finish reads what no leaf led to, and returns the number of rows without one.
 func (r *rowReader) finish() (loose int, err error) {
-	files, err := filepath.Glob(filepath.Join(r.dir, rowsDir, "*.jsonl"))
+	files, err := filepath.Glob(filepath.Join(r.dir, rowsDir, "*"+rowsExt))
 	if err != nil {
 		return 0, err
 	}

@@ -34,6 +34,7 @@ type keeper struct {
 
 	mu        sync.Mutex    // guards what follows
 	since     time.Duration // of the last destruction, or the start, by running
+	rowsSince time.Duration // the same of a month's readable rows
 	believed  time.Time     // what the clock said when it was last believed; zero: not since the start
 	then      time.Duration // by running
 	left      time.Time     // when the ledger was last written to before the start; zero: never, or believed since
@@ -182,7 +183,7 @@ func (k *keeper) night(ctx context.Context) ([]store.Deaths, error) {
 		k.mu.Unlock()
 		all = append(all, deaths)
 	}
-	return all, errors.Join(append(errs, k.compact(ctx))...)
+	return all, errors.Join(append(errs, k.oldRows(plan.clock), k.compact(ctx))...)
 }
 
 // count looks once a day, and after each hold, how many recordings are held.

@@ -125,6 +125,7 @@ type Log struct {
 type Ledger struct {
 	Witness    string // address of the machine that cosigns its checkpoints, http:// or https://; "": there is none
 	WitnessKey string // that machine's verifier key
+	RowsMonths int    // whole months that its readable rows are kept after their own
 }
 
 // Retention is how long recordings are kept: those of the longest matching

@@ -139,6 +139,7 @@ var settings = []setting{
 	{"retention.extensions", false, func(c *Config) string { return fmt.Sprint(c.Retention.Extensions) }},
 	{"ledger.witness", false, func(c *Config) string { return quoted(c.Ledger.Witness) }},
 	{"ledger.witness_key", false, func(c *Config) string { return quoted(c.Ledger.WitnessKey) }},
+	{"ledger.rows_months", false, func(c *Config) string { return fmt.Sprint(c.Ledger.RowsMonths) }},
 	{"log.level", false, func(c *Config) string { return strings.ToLower(c.Log.Level.String()) }},
 	{"log.format", true, func(c *Config) string { return c.Log.Format }},
 }

@@ -11,7 +11,7 @@ import (
 
 func (s *site) checkLedger(c *Config) {
 	given := s.doc.Ledger
-	c.Ledger = Ledger{}
+	s.checkRows(c)
 	if given.Witness != nil && *given.Witness != "" {
 		if u, err := url.Parse(*given.Witness); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 			s.error(codeWitness, s.value("ledger.witness", *given.Witness), *given.Witness)
@@ -33,6 +33,32 @@ func (s *site) checkLedger(c *Config) {
 		return
 	}
 	c.Ledger.WitnessKey = *given.WitnessKey
+}
+
+const (
+	usualRows  = 60  // months: what an auditor or a court may ask about
+	fewestRows = 12  // months: a year of access records is the least the law asks for
+	mostRows   = 600 // months
+)
+
+// checkRows is run when the retention is known: rows outlive the recordings they
+// speak of.
+func (s *site) checkRows(c *Config) {
+	c.Ledger = Ledger{RowsMonths: usualRows}
+	longest := c.Retention.Days
+	for _, days := range c.Retention.Extensions {
+		longest = max(longest, days)
+	}
+	fewest := max(fewestRows, longest/28+1)
+	c.Ledger.RowsMonths = max(usualRows, fewest)
+	given := s.doc.Ledger.RowsMonths
+	switch {
+	case given == nil:
+	case *given < int64(fewest) || *given > mostRows:
+		s.error(codeNumber, s.keys["ledger.rows_months"], "rows_months", fewest, mostRows)
+	default:
+		c.Ledger.RowsMonths = int(*given)
+	}
 }
 
 // isWitnessKey knows the verifier key of a witness by its form and its checksum

@@ -53,6 +53,7 @@ type document struct {
 	Ledger struct {
 		Witness    *string `toml:"witness"`
 		WitnessKey *string `toml:"witness_key"`
+		RowsMonths *int64  `toml:"rows_months"`
 	} `toml:"ledger"`
 	Log struct {
 		Level  *string `toml:"level"`
