@@ -51,6 +51,8 @@
 //	                                of the dead count them
 //	keys/custodians/first.identity  what the first start made; in clear until it is
 //	                                protected with a passphrase
+//	change.json                     facts of a hold that the ledger is being told of,
+//	                                until they and the row are written
 //	scrub.json                      what the newest Scrub found, or how far it is
 //	ledger/                         below
 //	checkpoint                      the ledger's newest, once more: a log that is

@@ -81,20 +81,6 @@ func (s *Store) Release(ctx context.Context, id string) (*Row, error) {
 	return row, s.changed(ctx, row, Entry{Kind: EventReleased, Subject: id, Public: map[string]string{}})
 }
 
-// changed writes facts that are not what their leaf states any more. The new leaf
-// is durable before them: without it they would be found altered.
-func (s *Store) changed(ctx context.Context, row *Row, e Entry) error {
-	defer s.changing.begin(row.ID)()
-	row.state(e.Public)
-	if s.Tell(e) < 0 {
-		return errors.New("the ledger cannot be told, and nothing is changed that it does not know: see the log")
-	}
-	if _, err := s.Ledger.Checkpoint(); err != nil {
-		return err
-	}
-	return s.Record(ctx, row)
-}
-
 // HeldOf returns how many recordings are held, of how many there are.
 func (s *Store) HeldOf(ctx context.Context) (held, of int, err error) {
 	if held, err = s.Catalog.Count(ctx, Query{Held: true}); err != nil {

@@ -50,6 +50,9 @@ func (s *Store) Recover(ctx context.Context) error {
 			return fmt.Errorf("recover %s: %w", st.ID, err)
 		}
 	}
+	if _, err := s.finishChange(ctx); err != nil {
+		return fmt.Errorf("recover: %w", err)
+	}
 	// What changed before this moment need not be looked at again.
 	return os.Chtimes(s.lockPath(), begun, begun)
 }

@@ -139,12 +139,18 @@ func (s *Store) RetireDay(ctx context.Context, d Day, today Day) (Deaths, error)
 	defer s.ends.Unlock()
 	out := Deaths{Day: d}
 	defer s.changing.begin(string(d))()
+	// A hold that the ledger was told of keeps, though the disk may be too full
+	// for its facts; the day that dies makes room.
+	unfinished, unwritten := s.finishChange(ctx)
+	if unwritten != nil && unfinished == "" {
+		return out, fmt.Errorf("day %s: %w", d, unwritten)
+	}
 	var rows []*Row
 	for row, err := range s.Catalog.Find(ctx, Query{Dies: d}) {
 		if err != nil {
 			return out, fmt.Errorf("day %s: %w", d, err)
 		}
-		if row.heldOn(today) {
+		if row.heldOn(today) || row.ID == unfinished {
 			out.Held = append(out.Held, row.ID)
 			continue
 		}
@@ -171,7 +177,7 @@ func (s *Store) RetireDay(ctx context.Context, d Day, today Day) (Deaths, error)
 			return out, fmt.Errorf("day %s: %w", d, err)
 		}
 	}
-	errs := s.reduceAll(ctx, rows, &out)
+	errs := append(s.reduceAll(ctx, rows, &out), unwritten)
 	slices.Sort(out.Retired)
 	if err := errors.Join(errs...); err != nil || !out.Gone {
 		return out, err
