@@ -191,7 +191,7 @@ func (l *looking) astray(ctx context.Context) error {
 func (l *looking) one(ctx context.Context, st Stored, leaf *sealedLeaf) error {
 	if st.Size >= 0 {
 		d := newDigest(io.Discard)
-		if err := digestBody(ctx, l.s.Blobs, st.Name, l.o.paced(ctx, d)); err != nil {
+		if err := l.o.digestBody(ctx, l.s.Blobs, st.Name, d); err != nil {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -262,7 +262,7 @@ func (l *looking) originals(ctx context.Context) error {
 		}
 		d := newDigest(io.Discard)
 		if err == nil {
-			err = digestBody(ctx, l.s.originals, st.Name, l.o.paced(ctx, d))
+			err = l.o.digestBody(ctx, l.s.originals, st.Name, d)
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -295,12 +295,21 @@ func (l *looking) find(st Stored, what, detail string) {
 	l.v.Findings = append(l.v.Findings, Finding{What: what, Where: st.Name, Subject: st.ID, Detail: detail})
 }
 
-// paced is d behind the pace.
-func (o *VerifyOptions) paced(ctx context.Context, d *digest) io.Writer {
+// digestBody gives a committed body to d, at the pace. What has time for that reads
+// the disk itself, and leaves in memory what others read.
+func (o *VerifyOptions) digestBody(ctx context.Context, in Blobs, name string, d *digest) error {
 	if o.Pace == nil {
-		return d
+		return digestBody(ctx, in, name, d)
 	}
-	return pacedWriter{ctx, o.Pace, d}
+	body, err := in.Open(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	uncache(body)
+	defer uncache(body)
+	_, err = io.Copy(pacedWriter{ctx, o.Pace, d}, body)
+	return err
 }
 
 type pacedWriter struct {
