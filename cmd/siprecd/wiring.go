@@ -122,8 +122,8 @@ func summary(cfg *config.Config) string {
 	for _, r := range cfg.Lines {
 		count[r.Mode.String()]++
 	}
-	return fmt.Sprintf("%d lines in %s: %d full, %d selective, %d off; all others %s",
-		len(cfg.Lines), cfg.Extensions, count["full"], count["selective"], count["off"], cfg.Default.Mode)
+	return fmt.Sprintf("%s: %d full, %d selective, %d off; all others %s",
+		cfg.Extensions, count["full"], count["selective"], count["off"], cfg.Default.Mode)
 }
 
 // printed is every problem as `siprecd check` prints it.

@@ -154,6 +154,7 @@ func (c *Call) Offer(o *sip.Offer) Reply {
 					rec.extensions(documents)
 				}
 			}
+			c.note("the offer was refused with %d: %s", code, reason)
 			return Reply{Reject: code, Reason: reason}
 		}
 	}

@@ -169,7 +169,7 @@ func TestUnknownLinkTypeIsSaid(t *testing.T) {
 	f := newFilm(t, layers.LinkTypeIEEE802_11)
 	f.raw([]byte{0x45, 0})
 	_, faults := readAll(t, f.buf.Bytes(), false)
-	if notes := faults.Notes(); len(notes) != 1 || !strings.Contains(notes[0], "1 packets of link type 105") {
+	if notes := faults.Notes(); len(notes) != 1 || !strings.Contains(notes[0], "packets of link type 105 (802.11), which cannot be read: 1") {
 		t.Errorf("%q", notes)
 	}
 }

@@ -54,13 +54,13 @@ func (f *Faults) Notes() []string {
 			notes = append(notes, fmt.Sprintf("the file is damaged after packet %d (%v): everything before was read", f.Frames, f.Ended))
 		}
 	}
-	say(f.Cut, "%d packets were cut short when they were captured and are not used: capture with tcpdump -s 0")
-	say(f.Broken, "%d packets with damaged headers were passed over")
-	say(f.Missing, "%d IP datagrams are not whole: fragments of them are not in the capture")
-	say(f.Clashed, "%d IP datagrams have fragments that contradict each other and were passed over")
-	say(f.Gaps, "bytes are missing in %d places of TCP connections: the capture does not hold every packet")
+	say(f.Cut, "packets that were cut short when they were captured, and are not used: %d (capture with tcpdump -s 0)")
+	say(f.Broken, "packets with damaged headers, passed over: %d")
+	say(f.Missing, "IP datagrams of which fragments are not in the capture: %d")
+	say(f.Clashed, "IP datagrams whose fragments contradict each other, passed over: %d")
+	say(f.Gaps, "places in TCP connections where bytes are missing, for the capture does not hold every packet: %d")
 	for _, link := range slices.Sorted(maps.Keys(f.Links)) {
-		notes = append(notes, fmt.Sprintf("%d packets of link type %d (%s) cannot be read", f.Links[link], link, link))
+		notes = append(notes, fmt.Sprintf("packets of link type %d (%s), which cannot be read: %d", link, link, f.Links[link]))
 	}
 	if f.Backward > time.Second {
 		notes = append(notes, fmt.Sprintf("the capture's clock goes back by up to %v: the order of packets was kept", f.Backward))

@@ -96,7 +96,7 @@ func TestSIPAfterLostSegment(t *testing.T) {
 		t.Fatalf("%d sessions, %q", len(plan.Sessions), plan.Notes)
 	}
 	notes := strings.Join(plan.Notes, "\n")
-	if !strings.Contains(notes, "bytes are missing in 1 places") {
+	if !strings.Contains(notes, "does not hold every packet: 1") {
 		t.Errorf("%q", plan.Notes)
 	}
 }
@@ -115,7 +115,7 @@ func TestTLSIsSaid(t *testing.T) {
 	f := newFilm(t, linkEthernet)
 	f.tcp(alice, bob, 999, 0, flagSYN, nil)
 	f.tcp(alice, bob, 1000, 0, flagACK, []byte{0x16, 3, 1, 0, 200, 1, 0})
-	if plan := planOf(t, f); len(plan.Notes) != 1 || !strings.Contains(plan.Notes[0], "1 TLS connections") {
+	if plan := planOf(t, f); len(plan.Notes) != 1 || !strings.Contains(plan.Notes[0], "TLS connections, in which SIP cannot be read: 1") {
 		t.Errorf("%q", plan.Notes)
 	}
 }

@@ -172,13 +172,13 @@ func (s *survey) rtp() []Flow {
 func (s *survey) notes() []string {
 	notes := s.faults.Notes()
 	if s.refused > 0 {
-		notes = append(notes, fmt.Sprintf("%d SIP messages cannot be read, the first because of: %v", s.refused, s.why))
+		notes = append(notes, fmt.Sprintf("SIP messages that cannot be read: %d, the first because of: %v", s.refused, s.why))
 	}
 	if s.left > 0 {
-		notes = append(notes, fmt.Sprintf("%d SIP messages after the first %d MiB were left out: cut the capture into parts", s.left, signalBytes>>20))
+		notes = append(notes, fmt.Sprintf("SIP messages left out, for they come after the first %d MiB of them: %d (cut the capture into parts)", signalBytes>>20, s.left))
 	}
 	if s.secure > 0 && len(s.signals) == 0 {
-		notes = append(notes, fmt.Sprintf("%d TLS connections: SIP inside them cannot be read from a capture", s.secure))
+		notes = append(notes, fmt.Sprintf("TLS connections, in which SIP cannot be read: %d", s.secure))
 	}
 	return notes
 }
