@@ -119,11 +119,18 @@ func (r *tapeReader) take(rec *Record) error {
 		return nil
 	}
 	if !r.started {
-		if rec.Kind != KindStart {
+		if rec.Kind != KindStart && r.odd.damaged == 0 {
 			return errNoStart
 		}
 		r.start, r.started = rec.At, true
-		return nil
+		if rec.Kind == KindStart {
+			return nil
+		}
+		// The head is damaged. What is on a tape came while its gate was open.
+		r.open, r.openings = true, 1
+		if r.onGate != nil {
+			r.onGate(true, 0)
+		}
 	}
 	at := max(0, rec.At-r.start)
 	if at > maxTapeSpan {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"siprecd/cmd/siprecd/recorder"
 	"siprecd/store"
@@ -95,12 +96,14 @@ func (d *daemon) retry(ctx context.Context) ([]recorder.Waited, error) {
 
 // waitingWarning says that something waits, and for what.
 func (d *daemon) waitingWarning() (warnings []string) {
-	decoder, custodian := 0, 0
+	decoder, custodian, repair := 0, 0, 0
 	var failed error
 	for row, err := range d.store.Catalog.Find(context.Background(), store.Query{States: []store.State{store.Waiting}}) {
 		switch {
 		case err != nil:
 			failed = errors.Join(failed, err)
+		case slices.Contains(row.WaitingFor, recorder.Repair):
+			repair++
 		case row.Original != nil:
 			decoder++
 		default:
@@ -112,6 +115,9 @@ func (d *daemon) waitingWarning() (warnings []string) {
 	}
 	if decoder > 0 {
 		warnings = append(warnings, plural(decoder, "call")+" waiting for a decoder (siprecd render --waiting)")
+	}
+	if repair > 0 {
+		warnings = append(warnings, plural(repair, "call")+" whose tape is damaged: nothing of it can be heard, and it dies on its day (siprecd calls --json says more)")
 	}
 	if custodian > 0 {
 		warnings = append(warnings, plural(custodian, "call")+" waiting for a custodian: what a power cut interrupted, only they can open (siprecd keys unlock)")

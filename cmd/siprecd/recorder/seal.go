@@ -22,19 +22,22 @@ import (
 func (r *Recorder) Seal(ctx context.Context, row *store.Row) error {
 	open, err := r.Store.ReadTape(row.ID)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, store.ErrForgotten) {
-		if known, err := r.Store.Catalog.Get(ctx, row.ID); err == nil && known.File != "" {
-			// Sealed before, all but for the end of its tape.
+		if known, err := r.Store.Catalog.Get(ctx, row.ID); err == nil && (known.File != "" || known.State == store.Deleted) {
+			// Sealed before, all but for the end of its tape, or ended with it.
 			*row = *known
 			return r.Store.RemoveTape(row.ID)
 		}
 		return r.withoutAudio(ctx, row)
+	}
+	if errors.Is(err, store.ErrDamaged) {
+		return r.unreadable(ctx, row, err)
 	}
 	if err != nil {
 		return fmt.Errorf("tape %s: %w", row.ID, err)
 	}
 	rendering, err := r.Settings().FFmpeg.Measure(records(open))
 	if err != nil {
-		return fmt.Errorf("tape %s: %w", row.ID, err)
+		return r.unreadable(ctx, row, err)
 	}
 	state(row, &rendering.Facts)
 	if rendering.Facts.Empty {
@@ -269,7 +272,9 @@ func (r *Recorder) leftovers(ctx context.Context) ([]store.Row, error) {
 			}
 		}
 		if err != nil {
-			r.Log.Error("left-over tape cannot be read, it stays", "call", id, "side", "srs", "reason", err)
+			if err := r.unreadable(ctx, row, err); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		rows = append(rows, *row)

@@ -34,6 +34,29 @@ func (r *Recorder) lockedIn(ctx context.Context, row *store.Row) error {
 	return r.Store.Catalog.Put(ctx, row)
 }
 
+// Repair is what a call waits for whose tape cannot be read.
+const Repair = "repair"
+
+// unreadable leaves a call whose tape is damaged beyond reading until somebody
+// mends it, or its day is over: the tape dies with it.
+func (r *Recorder) unreadable(ctx context.Context, row *store.Row, why error) error {
+	r.Log.Error("tape cannot be read, it waits", "call", row.ID, "side", "srs", "reason", why)
+	row.State, row.WaitingFor = store.Waiting, []string{Repair}
+	row.Notes = said(row.Notes, fmt.Sprintf("its tape cannot be read: %v", why))
+	var err error
+	if row.Dies, err = r.Store.TapeDay(row.ID); err != nil || row.Dies == "" {
+		dated := *row
+		for _, at := range []time.Time{dated.Start, time.Now()} {
+			if dated.End.IsZero() {
+				dated.End = at
+			}
+		}
+		row.Dies = r.Settings().dies(&dated)
+	}
+	// The row alone: facts beside a tape would say that it is done with.
+	return r.Store.Catalog.Put(ctx, row)
+}
+
 // undecoded is a recording of which the program made less than it was given: its
 // tape waits for a better one.
 func (r *Recorder) undecoded(ctx context.Context, row *store.Row, f *media.Facts, why error) error {
@@ -133,17 +156,23 @@ func (r *Recorder) sealFailed(ctx context.Context) {
 	failed := r.failed
 	r.failed = nil
 	r.mu.Unlock()
-	for len(failed) > 0 && ctx.Err() == nil && r.Store.Err() == nil {
-		row := failed[0]
+	var still []store.Row
+	for i, ended := range failed {
+		if ctx.Err() != nil || r.Store.Err() != nil {
+			still = append(still, failed[i:]...)
+			break
+		}
+		row := ended
 		if r.Seal(context.WithoutCancel(ctx), &row) != nil {
-			break // what is said of the first time holds still
+			// What is said of the first time holds still; those behind it may go.
+			still = append(still, ended)
+			continue
 		}
 		r.Log.Info("recording sealed that could not be before", "call", row.ID)
-		failed = failed[1:]
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.failed = append(failed, r.failed...)
+	r.failed = append(still, r.failed...)
 }
 
 // Retry has what waits tried again, soon.
