@@ -25,7 +25,7 @@ func shortBundle(t testing.TB) (file string, with BundleWith, key string) {
 	row := sealRow(NewID(noon))
 	row.Dies, row.Format = "2027-02-22", "wav pcmu 8000 Hz 2 ch"
 	check(t, s.Seal(t.Context(), row, "wav", func(w io.Writer) error { _, err := io.WriteString(w, "a short voice"); return err }))
-	check(t, s.Retire(t.Context(), other, "error"))
+	check(t, s.Retire(t.Context(), other, "error", someDay))
 
 	id, err := age.GenerateX25519Identity()
 	check(t, err)

@@ -32,7 +32,7 @@ func TestAHoldThatABadDiskInterrupts(t *testing.T) {
 					d.arm(nth)
 					var failed error
 					if release {
-						_, failed = s.Release(t.Context(), row.ID)
+						_, failed = s.Release(t.Context(), row.ID, "2027-02-21")
 					} else {
 						_, failed = s.Hold(t.Context(), row.ID, order, "2027-02-21")
 					}

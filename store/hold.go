@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -31,7 +32,7 @@ func (s *Store) Hold(ctx context.Context, id string, h Hold, today Day) (*Row, e
 		return nil, err
 	}
 	switch {
-	case h.Reason == "" || h.Document == "" || h.By == "":
+	case strings.TrimSpace(h.Reason) == "" || strings.TrimSpace(h.Document) == "" || strings.TrimSpace(h.By) == "":
 		return nil, errors.New("a hold needs its reason, its document and who orders it")
 	case row.State == Live, row.State == Ending, row.State == NotRecorded:
 		return nil, fmt.Errorf("%s has no audio to hold (%s)", id, row.State)
@@ -66,19 +67,26 @@ func (s *Store) opensYet(row *Row) error {
 	return nil
 }
 
-// Release ends a hold. A recording whose day has passed dies the next night.
-func (s *Store) Release(ctx context.Context, id string) (*Row, error) {
+// Release ends a hold. A recording whose day has passed is held through today, and
+// dies the next night.
+func (s *Store) Release(ctx context.Context, id string, today Day) (*Row, error) {
 	s.ends.Lock()
 	defer s.ends.Unlock()
 	row, err := s.Catalog.Get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if row.Hold == nil {
+	if !row.heldOn(today) {
 		return nil, fmt.Errorf("%s is not held", id)
 	}
-	row.Hold = nil
-	return row, s.changed(ctx, row, Entry{Kind: EventReleased, Subject: id, Public: map[string]string{}})
+	public := make(map[string]string)
+	if row.Dies > today {
+		row.Hold = nil
+	} else {
+		row.Hold.Until = today.next()
+		public["until"] = string(row.Hold.Until)
+	}
+	return row, s.changed(ctx, row, Entry{Kind: EventReleased, Subject: id, Public: public})
 }
 
 // HeldOf returns how many recordings are held, of how many there are.

@@ -1,13 +1,19 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 )
 
 var order = Hold{Reason: "dispute", Document: "감사-17", By: "kim", Until: "2027-03-01"}
+
+// someDay is one on which nothing of these tests is over.
+const someDay Day = "2026-12-01"
 
 // TestHoldOnTheLastDay is placed a moment before a day dies, and ends by itself.
 func TestHoldOnTheLastDay(t *testing.T) {
@@ -30,9 +36,12 @@ func TestHoldOnTheLastDay(t *testing.T) {
 			t.Errorf("on %s due are %v", day, days)
 		}
 	}
-	// Released before, it dies the next night.
-	_, err = s.Release(t.Context(), held.ID)
+	// Released before, it dies the next night, and not on the day itself.
+	_, err = s.Release(t.Context(), held.ID, "2027-02-22")
 	check(t, err)
+	if days, err := s.DueDays(t.Context(), "2027-02-22"); err != nil || len(days) != 0 {
+		t.Errorf("released today, due are %v %v", days, err)
+	}
 	if days, err := s.DueDays(t.Context(), "2027-02-23"); err != nil || len(days) != 1 {
 		t.Errorf("released, due are %v %v", days, err)
 	}
@@ -48,7 +57,7 @@ func TestHoldsThatKeepNothingAreRefused(t *testing.T) {
 	gone, ended, half, alive := sealedOn(t, s, "2027-02-22"), sealedOn(t, s, "2027-02-25"), sealedOn(t, s, "2027-02-25"), sealedOn(t, s, "2027-02-25")
 	_, err := s.RetireDay(t.Context(), "2027-02-22", "2027-02-22")
 	check(t, err)
-	check(t, s.Retire(t.Context(), ended, "consent refused"))
+	check(t, s.Retire(t.Context(), ended, "consent refused", someDay))
 	check(t, s.Keys.DestroyHeader(half.Dies, half.ID)) // as a crash in a death leaves it
 	for name, id := range map[string]string{"a dead day": gone.ID, "ended": ended.ID, "its header is gone": half.ID} {
 		if _, err := s.Hold(t.Context(), id, order, "2027-02-22"); !errors.Is(err, ErrDead) {
@@ -95,7 +104,7 @@ func TestWhatHappensWhileARecordingIsRendered(t *testing.T) {
 	err := s.Seal(t.Context(), ended, "wav", func(w io.Writer) error {
 		now, err := s.Catalog.Get(t.Context(), ended.ID)
 		check(t, err)
-		return errors.Join(err, s.Retire(t.Context(), now, "consent refused"), writeBody(w))
+		return errors.Join(err, s.Retire(t.Context(), now, "consent refused", someDay), writeBody(w))
 	})
 	if !errors.Is(err, ErrDead) {
 		t.Errorf("sealed after its end: %v", err)
@@ -129,5 +138,54 @@ func TestRowsWithoutKeysDieToo(t *testing.T) {
 	}
 	if days, err := s.DueDays(t.Context(), "2027-03-05"); err != nil || len(days) != 0 {
 		t.Errorf("due again: %v %v", days, err)
+	}
+}
+
+// TestNothingHeldIsEnded places a hold behind the back of who looked before, and
+// takes one out of the catalogue, as an editor of its file would.
+func TestNothingHeldIsEnded(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, unsyncedSystem())
+	looked, edited := sealedOn(t, s, "2027-02-22"), sealedOn(t, s, "2027-02-22")
+	for _, row := range []*Row{looked, edited} {
+		_, err := s.Hold(t.Context(), row.ID, order, someDay)
+		check(t, err)
+	}
+	if err := s.Retire(t.Context(), looked, "error", someDay); !errors.Is(err, ErrHeld) {
+		t.Errorf("ended while it was held: %v", err)
+	}
+	row, err := s.Catalog.Get(t.Context(), edited.ID)
+	check(t, err)
+	row.Hold = nil
+	check(t, s.Catalog.Put(t.Context(), row))
+	deaths, err := s.RetireDay(t.Context(), "2027-02-22", "2027-02-22")
+	check(t, err)
+	if len(deaths.Held) != 2 || len(deaths.Retired) != 0 {
+		t.Errorf("deaths %+v", deaths)
+	}
+	if row, err = s.Catalog.Get(t.Context(), edited.ID); err != nil || row.Hold == nil {
+		t.Errorf("its row: %+v %v", row, err)
+	}
+	// The hold over, nothing stands against it.
+	check(t, s.Retire(t.Context(), looked, "error", order.Until))
+}
+
+// TestReasonsAreNotInLeaves ends a recording for a reason that names somebody.
+func TestReasonsAreNotInLeaves(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, unsyncedSystem())
+	check(t, s.Retire(t.Context(), sealedOn(t, s, "2027-02-22"), "consent refused by 0105550101", someDay))
+	check(t, s.Close())
+	leaves, err := os.ReadFile(filepath.Join(dir, ledgerDir, leavesFile))
+	check(t, err)
+	if bytes.Contains(leaves, []byte("0105550101")) || !bytes.Contains(leaves, []byte(EventDeleted)) {
+		t.Error("the leaf names somebody, or there is none")
+	}
+	rows, err := filepath.Glob(filepath.Join(dir, ledgerDir, rowsDir, "*"))
+	check(t, err)
+	readable, err := os.ReadFile(rows[0])
+	check(t, err)
+	if !bytes.Contains(readable, []byte("0105550101")) {
+		t.Error("the reason is not beside it")
 	}
 }

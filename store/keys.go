@@ -40,6 +40,15 @@ func (d Day) Valid() bool {
 	return err == nil && dayShape.MatchString(string(d))
 }
 
+// next is the day after d, which is valid.
+func (d Day) next() Day {
+	t, err := time.Parse(time.DateOnly, string(d))
+	if err != nil {
+		return d
+	}
+	return Day(t.AddDate(0, 0, 1).Format(time.DateOnly))
+}
+
 // Keys are the identities of the days on which recordings die. Whoever records
 // needs their public halves only; a secret half is sealed to each custodian and
 // opened in memory alone. Its methods may be called from any goroutine.

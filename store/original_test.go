@@ -52,7 +52,7 @@ func TestOriginalIsKeptAndDiesWithItsRecording(t *testing.T) {
 
 	held.Hold = &Hold{Reason: "dispute", Document: "17", By: "kim", Until: "2027-03-01"}
 	check(t, s.Record(t.Context(), held))
-	check(t, s.Retire(t.Context(), early, "consent refused"))
+	check(t, s.Retire(t.Context(), early, "consent refused", someDay))
 	_, err = s.RetireDay(t.Context(), "2027-02-22", "2027-02-22")
 	check(t, err)
 	for _, row := range []*Row{first, early} {

@@ -38,9 +38,9 @@ func endings(t *testing.T) *ending {
 	_, err = s.Ledger.Checkpoint()
 	check(t, err)
 	check(t, e.does("hold", func() error { _, err := s.Hold(t.Context(), e.held.ID, order, "2027-02-21"); return err }))
-	check(t, e.does("end", func() error { return s.Retire(t.Context(), e.ended, "consent refused") }))
+	check(t, e.does("end", func() error { return s.Retire(t.Context(), e.ended, "consent refused", someDay) }))
 	check(t, e.does("death", func() error { _, err := s.RetireDay(t.Context(), e.day, e.day); return err }))
-	check(t, e.does("release", func() error { _, err := s.Release(t.Context(), e.held.ID); return err }))
+	check(t, e.does("release", func() error { _, err := s.Release(t.Context(), e.held.ID, "2027-02-22"); return err }))
 	check(t, e.does("second death", func() error { _, err := s.RetireDay(t.Context(), e.day, "2027-02-23"); return err }))
 	return e
 }
@@ -113,7 +113,7 @@ func (e *ending) goOn(t *testing.T, s *Store, begun func(string) bool, done map[
 		if errors.Is(err, ErrNotFound) {
 			row, err = e.ended, nil
 		}
-		check(t, errors.Join(err, s.Retire(t.Context(), row, "consent refused")))
+		check(t, errors.Join(err, s.Retire(t.Context(), row, "consent refused", someDay)))
 	}
 	if begun("death") {
 		today := e.day

@@ -11,12 +11,18 @@ import (
 
 // Retire ends one recording before its day: its header is destroyed first, so
 // that nothing opens it any more whatever fails later; then body and facts go,
-// and the row is reduced to what may be kept. why is kept in the ledger for good
-// and names nobody.
-func (s *Store) Retire(ctx context.Context, row *Row, why string) error {
+// and the row is reduced to what may be kept. why is the readable row beside its
+// leaf: it may name somebody. What is held on that day stays, with ErrHeld.
+func (s *Store) Retire(ctx context.Context, row *Row, why string, today Day) error {
 	s.ends.Lock()
 	defer s.ends.Unlock()
 	defer s.changing.begin(row.ID)()
+	// It may have been held since the caller looked.
+	if now, err := s.Catalog.Get(ctx, row.ID); err == nil && now.heldOn(today) {
+		return fmt.Errorf("%s is %w until %s (%s): release it before", row.ID, ErrHeld, now.Hold.Until, now.Hold.Document)
+	} else if err != nil && !errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("end %s: %w", row.ID, err)
+	}
 	if row.Dies != "" {
 		if err := s.Keys.DestroyHeader(row.Dies, row.ID); err != nil {
 			return fmt.Errorf("end %s: %w", row.ID, err)
@@ -29,7 +35,7 @@ func (s *Store) Retire(ctx context.Context, row *Row, why string) error {
 			return fmt.Errorf("end %s: %w", row.ID, err)
 		}
 	}
-	s.Tell(Entry{Kind: EventDeleted, Subject: row.ID, Public: s.receipt(map[string]string{"dies": string(row.Dies), "why": printable(why)})})
+	s.Tell(Entry{Kind: EventDeleted, Subject: row.ID, Row: reason{why}, Public: s.receipt(map[string]string{"dies": string(row.Dies)})})
 	if err := s.signed(); err != nil {
 		return fmt.Errorf("end %s: %w", row.ID, err)
 	}
@@ -37,6 +43,11 @@ func (s *Store) Retire(ctx context.Context, row *Row, why string) error {
 		return fmt.Errorf("end %s: %w", row.ID, err)
 	}
 	return nil
+}
+
+// reason is a readable row of the ledger.
+type reason struct {
+	Why string `json:"why"`
 }
 
 // signed makes what the ledger was told durable, before what it speaks of goes:
@@ -146,6 +157,7 @@ func (s *Store) RetireDay(ctx context.Context, d Day, today Day) (Deaths, error)
 		return out, fmt.Errorf("day %s: %w", d, unwritten)
 	}
 	var rows []*Row
+	unread := []error{unwritten}
 	for row, err := range s.Catalog.Find(ctx, Query{Dies: d}) {
 		if err != nil {
 			return out, fmt.Errorf("day %s: %w", d, err)
@@ -157,9 +169,18 @@ func (s *Store) RetireDay(ctx context.Context, d Day, today Day) (Deaths, error)
 		if row.State == Live || row.State == Ending {
 			return out, fmt.Errorf("day %s: recording %s is not sealed yet", d, row.ID)
 		}
-		if row.State != Deleted {
-			rows = append(rows, row)
+		if row.State == Deleted {
+			continue
 		}
+		kept, err := s.heldByFacts(ctx, row, today)
+		if err != nil {
+			unread = append(unread, fmt.Errorf("day %s: whether recording %s is held: %w", d, row.ID, err))
+		}
+		if kept || err != nil {
+			out.Held = append(out.Held, row.ID)
+			continue
+		}
+		rows = append(rows, row)
 	}
 	keep, err := withOriginals(out.Held)
 	if err != nil {
@@ -177,12 +198,45 @@ func (s *Store) RetireDay(ctx context.Context, d Day, today Day) (Deaths, error)
 			return out, fmt.Errorf("day %s: %w", d, err)
 		}
 	}
-	errs := append(s.reduceAll(ctx, rows, &out), unwritten)
+	errs := append(s.reduceAll(ctx, rows, &out), unread...)
 	slices.Sort(out.Retired)
 	if err := errors.Join(errs...); err != nil || !out.Gone {
 		return out, err
 	}
 	return out, s.Keys.finish(d)
+}
+
+// heldByFacts asks the facts, which the ledger states, whether a recording is
+// held that is not by the catalogue, which nothing states: then that is mended.
+// Facts that are damaged hold nothing: Verify says what happened to them.
+func (s *Store) heldByFacts(ctx context.Context, row *Row, today Day) (bool, error) {
+	if row.File == "" && row.Original == nil {
+		return false, nil // nothing that could be held
+	}
+	name := row.File
+	if name == "" {
+		day, err := began(row.ID)
+		if err != nil {
+			return false, err
+		}
+		if name, err = s.Blobs.Name(row.ID, "", day); err != nil {
+			return false, err
+		}
+	}
+	facts, err := s.Blobs.Facts(ctx, name)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	stated, err := Stored{Name: name, ID: row.ID, Facts: facts}.row()
+	if err != nil || !stated.heldOn(today) {
+		return false, nil
+	}
+	s.log.Error("the catalogue had lost a hold: it is kept as its facts say", "call", row.ID, "side", "srs", "until", stated.Hold.Until)
+	row.Hold = stated.Hold
+	return true, s.Catalog.Put(ctx, row)
 }
 
 // reducers is how many recordings of a dead day are removed at a time: each

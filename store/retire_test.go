@@ -64,7 +64,7 @@ func TestADayDies(t *testing.T) {
 	if days, err := s.DueDays(t.Context(), "2027-02-22"); err != nil || len(days) != 0 {
 		t.Errorf("still due: %v %v", days, err)
 	}
-	check(t, s.Retire(t.Context(), later, "consent refused"))
+	check(t, s.Retire(t.Context(), later, "consent refused", someDay))
 	if _, err := s.OpenAudio(t.Context(), later); err == nil {
 		t.Error("a recording that was ended early opens")
 	}
@@ -152,7 +152,7 @@ func TestCompactForgets(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir, unsyncedSystem())
 	row, stays := sealedOn(t, s, "2027-02-22"), sealedOn(t, s, "2027-02-23")
-	check(t, s.Retire(t.Context(), row, "consent refused"))
+	check(t, s.Retire(t.Context(), row, "consent refused", someDay))
 	stays.Participants = nil
 	stays.Other, stays.Extension = "0105550199", "2044"
 	check(t, s.Record(t.Context(), stays))

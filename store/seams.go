@@ -23,6 +23,9 @@ var (
 	// ErrDamaged is wrapped by every error about content that is not what was
 	// written.
 	ErrDamaged = errors.New("damaged")
+
+	// ErrHeld: a hold keeps the recording.
+	ErrHeld = errors.New("held")
 )
 
 // Blobs is where sealed bodies live.
@@ -42,6 +45,9 @@ type Blobs interface {
 	// PutFacts writes the facts beside a committed body, replacing older ones;
 	// or alone, under a name without a body.
 	PutFacts(ctx context.Context, name string, facts []byte) error
+	// Facts returns the facts beside a body, or alone; ErrNotFound when there are
+	// none.
+	Facts(ctx context.Context, name string) ([]byte, error)
 	// All yields every committed body, and facts that lie alone, of days that
 	// something was committed to or removed from since; zero: of all days. An
 	// error with a name is of that one alone, or of its day.

@@ -54,13 +54,9 @@ func (t *statement) take(seq int64, l Leaf) {
 	switch l.Kind {
 	case EventSealed, EventWaiting, EventNotRecorded:
 		leaf = t.outcome(seq, l, leaf)
-	case EventHeld:
+	case EventHeld, EventReleased:
 		if leaf != nil {
 			leaf.until = Day(l.Public["until"])
-		}
-	case EventReleased:
-		if leaf != nil {
-			leaf.until = ""
 		}
 	case EventDeleted:
 		if leaf != nil {

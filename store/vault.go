@@ -210,3 +210,16 @@ func (v *Vault) PutFacts(ctx context.Context, name string, facts []byte) error {
 	}
 	return v.sys.replace(path, facts)
 }
+
+// Facts implements Blobs.
+func (v *Vault) Facts(ctx context.Context, name string) ([]byte, error) {
+	_, path, err := v.file(name)
+	if err != nil {
+		return nil, err
+	}
+	facts, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNotFound
+	}
+	return facts, err
+}

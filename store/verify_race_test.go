@@ -78,7 +78,7 @@ func liveAndDie(s *Store, d Day, n int) error {
 		case "waiting":
 			errs = append(errs, s.DropOriginal(ctx, row))
 		case "ended":
-			errs = append(errs, s.Retire(ctx, row, "error"))
+			errs = append(errs, s.Retire(ctx, row, "error", someDay))
 		}
 	}
 	if n%3 == 2 {

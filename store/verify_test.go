@@ -67,7 +67,7 @@ func TestVerifyFindsWhatWasDone(t *testing.T) {
 				rows = append(rows, sealedOn(t, s, "2027-02-22"))
 			}
 			ended := sealedOn(t, s, "2027-02-23")
-			check(t, s.Retire(t.Context(), ended, "error"))
+			check(t, s.Retire(t.Context(), ended, "error", someDay))
 			check(t, s.Close())
 			check(t, tc.do(filepath.Join(dir, rows[1].File)))
 			v := verified(t, dir)

@@ -172,7 +172,7 @@ func TestRefusalsAreTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := sc.store.Retire(t.Context(), row, "error"); err != nil {
+	if err := sc.store.Retire(t.Context(), row, "error", "2026-12-01"); err != nil {
 		t.Fatal(err)
 	}
 	ask("GET", "/export/"+id, url.Values{"format": {"wav"}}, "")

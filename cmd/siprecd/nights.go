@@ -255,10 +255,15 @@ func (k *keeper) confirm(d store.Day) error {
 	if !d.Valid() {
 		return fmt.Errorf("%q is not a day: write 2026-11-23", d)
 	}
+	today := k.today()
+	if d > today {
+		return fmt.Errorf("%s has not come: a day dies by itself when it has. The last that can be confirmed is today, %s", d, today)
+	}
+	k.store.Tell(store.Entry{Kind: store.EventClock, Public: map[string]string{"confirmed-through": string(d)}})
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.confirmed = d
-	if d >= k.today() {
+	if d == today {
 		k.believe(k.now().Round(0)) // the clock that says so is right
 	}
 	return nil

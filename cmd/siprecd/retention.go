@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"siprecd/store"
@@ -28,7 +29,8 @@ other clocks that agree prove it: NTP, and the Date header of a [[src]] of the
 configuration, where it came over a connection or within a call, at most a day ago.
 
   siprecd retention plan --days 90          night by night, and what is held
-  siprecd retention confirm 2027-02-22      the clock is right: let them die`
+  siprecd retention confirm 2027-02-22      the clock is right: let them die.
+                                            Not beyond today; the ledger is told`
 }
 
 // retentionPlan is the answer to `siprecd retention plan --json`.
@@ -193,30 +195,41 @@ func (c *ReleaseCmd) Run(g *Globals) error {
 	if err := g.ask("DELETE", "/hold/"+url.PathEscape(c.ID), nil, nil, &row); err != nil {
 		return err
 	}
-	fmt.Fprintf(g.out(), "%s is not held any more; it dies on %s\n", row.ID, row.Dies)
+	dies := row.Dies
+	if row.Hold != nil { // its day has passed
+		dies = row.Hold.Until
+	}
+	fmt.Fprintf(g.out(), "%s is released; it dies on %s\n", row.ID, dies)
 	return nil
 }
 
 // DeleteCmd is `siprecd delete`.
 type DeleteCmd struct {
 	ID  string `arg:"" help:"The recording's id, whole."`
-	Why string `required:"" help:"Why, for the ledger: \"consent refused\". It is kept for good: no names, no numbers."`
+	Why string `required:"" help:"Why, for whoever reads the ledger: \"consent refused\"."`
 }
 
 // Help teaches by example.
 func (DeleteCmd) Help() string {
 	return `Its key is destroyed first: whatever copies of the audio there are, none opens any
-more. The reason stands in the ledger for good, without names or numbers.
+more, but with a copy of the keys (backup --with-keys). The reason stands beside the
+ledger, for as long as it keeps what can be read.
 
   siprecd delete 01KAXB5ZST04VZBYSG8Q6NZAH --why "consent refused"`
 }
 
 // Run ends the recording.
 func (c *DeleteCmd) Run(g *Globals) error {
-	if err := g.ask("POST", "/delete/"+url.PathEscape(c.ID), url.Values{"why": {c.Why}}, nil, nil); err != nil {
+	var gone destroyed
+	if err := g.ask("POST", "/delete/"+url.PathEscape(c.ID), url.Values{"why": {c.Why}}, nil, &gone); err != nil {
 		return err
 	}
-	fmt.Fprintf(g.out(), "%s is destroyed: nothing opens it any more, copies in backups neither\n", c.ID)
+	if gone.KeyCopies == 0 {
+		fmt.Fprintf(g.out(), "%s is destroyed: nothing opens it any more, copies in backups neither\n", gone.ID)
+		return nil
+	}
+	fmt.Fprintf(g.out(), "%s is destroyed here. Copies of the keys that were made\n", gone.ID)
+	fmt.Fprintf(g.out(), "(backup --with-keys: %d) may open it in a backup yet: destroy it there too\n", gone.KeyCopies)
 	return nil
 }
 
@@ -257,19 +270,16 @@ func (d *desk) retentionPlan(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	days, err := d.store.Keys.Days()
+	until := store.Day(d.keeper.now().Add(24 * ahead).In(d.keeper.config().Site.TimeZone).Format(time.DateOnly))
+	days, err := d.daysThrough(r.Context(), until)
 	if err != nil {
 		return nil, err
 	}
-	until := store.Day(d.keeper.now().Add(24 * ahead).In(d.keeper.config().Site.TimeZone).Format(time.DateOnly))
 	plan := retentionPlan{Nights: []plannedNight{}, Clocks: []otherClock{}, Proved: night.clock.Proved(), Why: night.Why}
 	for _, p := range night.clock.Proofs {
 		plan.Clocks = append(plan.Clocks, otherClock{Name: p.Name, Behind: p.Error.Seconds(), Agrees: p.Agrees()})
 	}
 	for _, day := range days {
-		if day > until {
-			break
-		}
 		n := plannedNight{Day: day, Held: []held{}, Due: day <= today}
 		if err := d.planned(r.Context(), &n, today); err != nil {
 			return nil, err
@@ -282,6 +292,21 @@ func (d *desk) retentionPlan(r *http.Request) (any, error) {
 		}
 	}
 	return plan, nil
+}
+
+// daysThrough are the days of keys and of rows without, oldest first.
+func (d *desk) daysThrough(ctx context.Context, until store.Day) ([]store.Day, error) {
+	days, err := d.store.Keys.Days()
+	if err != nil {
+		return nil, err
+	}
+	due, err := d.store.DueDays(ctx, until)
+	if err != nil {
+		return nil, err
+	}
+	days = slices.DeleteFunc(slices.Concat(days, due), func(day store.Day) bool { return day > until })
+	slices.Sort(days)
+	return slices.Compact(days), nil
 }
 
 // planned counts what dies on a day; only what is held is read.
@@ -321,17 +346,22 @@ func (d *desk) hold(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	today := store.Day(time.Now().UTC().Format(time.DateOnly)) // without a daemon nothing dies either
-	if d.keeper != nil {
-		today = d.keeper.today()
-	}
 	if d.keeper != nil {
 		defer d.keeper.recount()
 	}
 	return d.store.Hold(r.Context(), row.ID, store.Hold{
 		Reason: r.FormValue("reason"), Document: r.FormValue("document"), By: r.FormValue("by"),
 		Since: time.Now().UTC(), Until: store.Day(r.FormValue("until")),
-	}, today)
+	}, d.today())
+}
+
+// today is the site's date, or without a daemon, when nothing dies either, that
+// of UTC.
+func (d *desk) today() store.Day {
+	if d.keeper != nil {
+		return d.keeper.today()
+	}
+	return store.Day(time.Now().UTC().Format(time.DateOnly))
 }
 
 func (d *desk) release(r *http.Request) (any, error) {
@@ -342,7 +372,7 @@ func (d *desk) release(r *http.Request) (any, error) {
 	if d.keeper != nil {
 		defer d.keeper.recount()
 	}
-	return d.store.Release(r.Context(), row.ID)
+	return d.store.Release(r.Context(), row.ID, d.today())
 }
 
 // delete takes whole ids only: what is destroyed cannot be brought back.
@@ -354,19 +384,28 @@ func (d *desk) delete(r *http.Request) (any, error) {
 	switch {
 	case row.State == store.Live || row.State == store.Ending:
 		return nil, fmt.Errorf("%s is %s: it can be destroyed when it is sealed", row.ID, row.State)
-	case row.Hold != nil:
-		return nil, fmt.Errorf("%s is held until %s (%s): release it before", row.ID, row.Hold.Until, row.Hold.Document)
 	case row.State == store.Deleted:
 		return nil, fmt.Errorf("%s is destroyed already", row.ID)
-	case r.FormValue("why") == "":
+	case strings.TrimSpace(r.FormValue("why")) == "":
 		return nil, errors.New("say why, for the ledger")
 	}
-	if err := d.store.Retire(r.Context(), row, r.FormValue("why")); err != nil {
+	if err := d.store.Retire(r.Context(), row, r.FormValue("why"), d.today()); err != nil {
 		return nil, err
 	}
+	copies, err := d.store.Keys.Copies()
+	if err != nil {
+		return nil, fmt.Errorf("%s is destroyed here; whether copies of the keys were made cannot be read: %w", row.ID, err)
+	}
+	gone := destroyed{row.ID, len(copies)}
 	if d.keeper != nil {
 		d.keeper.ended()
-		return row, nil
+		return gone, nil
 	}
-	return row, d.store.Compact(r.Context())
+	return gone, d.store.Compact(r.Context())
+}
+
+// destroyed is the answer to `siprecd delete`.
+type destroyed struct {
+	ID        string `json:"id"`
+	KeyCopies int    `json:"key_copies"` // backups that hold keys of recordings
 }

@@ -149,6 +149,16 @@ func testFacts(t *testing.T, b store.Blobs, id string, day time.Time) {
 	alone, err := b.Name(other, "", day.AddDate(0, 0, 1))
 	check(t, err)
 	check(t, b.PutFacts(ctx, alone, []byte("alone")))
+	for where, want := range map[string]string{name: "second", alone: "alone"} {
+		if got, err := b.Facts(ctx, where); err != nil || string(got) != want {
+			t.Errorf("facts of %s: %q, %v, want %q", where, got, err, want)
+		}
+	}
+	missing, err := b.Name(store.NewID(day), "wav", day)
+	check(t, err)
+	if _, err := b.Facts(ctx, missing); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("facts of nothing: %v, want ErrNotFound", err)
+	}
 	expect(t, b,
 		store.Stored{Name: name, ID: id, Size: 1, Facts: []byte("second")},
 		store.Stored{Name: alone, ID: other, Size: -1, Facts: []byte("alone")})

@@ -82,7 +82,7 @@ func (r *Recorder) outlived(ctx context.Context, row *store.Row) error {
 	if known, err := r.Store.Catalog.Get(ctx, row.ID); err == nil && known.State == store.Deleted {
 		return nil // ended while it was rendered
 	}
-	return r.Store.Retire(ctx, row, "its day was over before it could be sealed")
+	return r.Store.Retire(ctx, row, "its day was over before it could be sealed", row.Dies)
 }
 
 // write seals the recording of a tape.
