@@ -117,7 +117,7 @@ func printRows(w io.Writer, rows []store.Row, loc *time.Location) {
 	for _, r := range rows {
 		fmt.Fprintf(w, line,
 			r.ID, when(r.Start.In(loc), time.Now()), seconds(r.Duration),
-			party(r.Extension, 6), party(r.Other, 11), directions[r.Direction],
+			pad(party(r.Extension, 6), 6), pad(party(r.Other, 11), 11), directions[r.Direction],
 			strings.TrimSuffix(clip(r.Policy, 4), "…"), clip(string(r.State), 8))
 		if r.State == store.Live {
 			for _, q := range r.Quality {
@@ -165,16 +165,6 @@ func party(s string, n int) string {
 		return tail(s, n)
 	}
 	return clip(s, n)
-}
-
-// clip keeps the beginning of a field that came from the wire, harmless to a
-// terminal.
-func clip(s string, n int) string {
-	rs := []rune(printable(s))
-	if len(rs) > n {
-		return string(rs[:n-1]) + "…"
-	}
-	return string(rs)
 }
 
 // tail keeps the end of a number, which tells callers apart.

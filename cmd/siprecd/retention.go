@@ -97,7 +97,8 @@ func (p *retentionPlan) printNights(w io.Writer, days int) {
 		}
 		fmt.Fprintf(w, "%-12s %10d %5d  %s\n", n.Day, n.Recordings, len(n.Held), note)
 		for _, h := range n.Held {
-			fmt.Fprintf(w, "  %s held until %s by %s: %s (%s)\n", h.ID, h.Hold.Until, h.Hold.By, h.Hold.Reason, h.Hold.Document)
+			fmt.Fprintf(w, "  %s held until %s\n", h.ID, h.Hold.Until)
+			printItem(w, "", fmt.Sprintf("by %s: %s (%s)", h.Hold.By, h.Hold.Reason, h.Hold.Document))
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"siprecd/store"
 )
@@ -141,7 +140,7 @@ func (s *status) print(w io.Writer, loc *time.Location, now time.Time) {
 	if len(s.Errors) > 0 {
 		fmt.Fprintln(w, "\nlast errors")
 		for _, e := range s.Errors {
-			fmt.Fprintf(w, "%s  %s\n", e.At.In(loc).Format("01-02 15:04:05"), printable(e.Text))
+			printItem(w, e.At.In(loc).Format("01-02 15:04:05"), e.Text)
 		}
 	}
 }
@@ -152,7 +151,7 @@ func printItem(w io.Writer, name, text string) {
 	width := 80 - indent - 1
 	line := ""
 	for word := range strings.FieldsSeq(printable(text)) {
-		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+		if line != "" && columns(line)+1+columns(word) > width {
 			fmt.Fprintf(w, "%-*s %s\n", indent, name, line)
 			name, line = "", ""
 		}
