@@ -54,7 +54,7 @@ type Result struct {
 	CallID  string        `json:"call_id,omitempty"`
 	Session string        `json:"session,omitempty"` // id of the communication session in the metadata
 	Start   time.Time     `json:"start"`             // the INVITE
-	Took    time.Duration `json:"took"`              // from the INVITE to the 200, nanoseconds
+	Took    time.Duration `json:"took_ns"`           // from the INVITE to the 200
 	End     time.Time     `json:"end"`               // the BYE, ours or theirs
 	EndedBy string        `json:"ended_by,omitempty"`
 	Lines   []LineResult  `json:"lines,omitempty"`
