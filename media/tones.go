@@ -23,7 +23,7 @@ const (
 	toneClear   = 5.0  // a tone over the others of its group
 	toneSteady  = 1.8  // power of a hop over that of the one before it
 	toneLeast   = 60.0 // of 32,768, the root mean square of the quietest key
-	toneRatesTo = 48000
+	toneRatesTo = 96000
 )
 
 // toneEar hears keys in the decoded audio of one leg. Whatever it was given is
@@ -31,7 +31,7 @@ const (
 // It allocates nothing once it is made.
 type toneEar struct {
 	rate    int
-	hop     int // samples
+	hop     int // samples, as good as a toneHop'th of a second
 	window  []int16
 	filled  int
 	weights [8][toneSteps]float64 // 2 cos of each frequency, rows first
@@ -44,10 +44,9 @@ type toneEar struct {
 	silent int  // windows without it since
 }
 
-// newToneEar hears audio of a rate that is a multiple of toneHop; nil: none can
-// be made.
+// newToneEar hears audio of a rate; nil: none can be made.
 func newToneEar(rate int) *toneEar {
-	if rate%toneHop != 0 || rate < 8000 || rate > toneRatesTo {
+	if rate < 8000 || rate > toneRatesTo {
 		return nil
 	}
 	e := &toneEar{rate: rate, hop: rate / toneHop}
