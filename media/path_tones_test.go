@@ -1,7 +1,9 @@
 package media
 
 import (
+	"encoding/binary"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 )
@@ -167,6 +169,119 @@ func TestInBandKeysThroughLoss(t *testing.T) {
 	k.say('5', 5)
 	if !p.Open() {
 		t.Errorf("keys %+v", tape.keys(t))
+	}
+}
+
+// TestInBandKeysOfASenderThatBeginsAnew: with other sequence numbers under the
+// same SSRC, its timestamps others too or not.
+func TestInBandKeysOfASenderThatBeginsAnew(t *testing.T) {
+	for name, renew := range map[string]func(k *talker){
+		"at 0":                   func(k *talker) { k.seq = 0 },
+		"at 0, its clock too":    func(k *talker) { k.seq, k.stamp = 0, 0 },
+		"103 back":               func(k *talker) { k.seq -= 103 },
+		"5,000 back":             func(k *talker) { k.seq -= 5000 },
+		"5,000 ahead":            func(k *talker) { k.seq += 5000 },
+		"40,000 on":              func(k *talker) { k.seq, k.stamp = k.seq+40_000, k.stamp+1<<31 },
+		"at 0, five seconds on":  func(k *talker) { k.seq, k.at = 0, k.at+5000*ms },
+		"its clock alone, at 0":  func(k *talker) { k.stamp = 0 },
+		"another clock, forward": func(k *talker) { k.seq, k.stamp = 0, k.stamp+1<<30 },
+	} {
+		p, tape := newSoundPath(true)
+		k := newTalker(p, 0)
+		k.seq, k.stamp = 30_000, 1000
+		k.say(0, 50)
+		renew(k)
+		k.say(0, 3)
+		k.dial("*1")
+		if keys := tape.keys(t); len(keys) != 1 || !p.Open() {
+			t.Errorf("%s: keys %+v", name, keys)
+		}
+		k.dial("*2")
+		if keys := tape.keys(t); len(keys) != 2 || p.Open() {
+			t.Errorf("%s: keys %+v", name, keys)
+		}
+	}
+}
+
+// TestInBandKeyHeldWhileTheSenderBeginsAnew is one key.
+func TestInBandKeyHeldWhileTheSenderBeginsAnew(t *testing.T) {
+	p, tape := newSoundPath(true)
+	p.SetCommands("55", "99")
+	k := newTalker(p, 0)
+	k.seq = 30_000
+	k.say('5', 10)
+	k.seq = 0
+	k.say('5', 10)
+	if p.Open() {
+		t.Error("one key counted twice")
+	}
+	k.say(0, 10)
+	k.say('5', 5)
+	if !p.Open() {
+		t.Errorf("keys %+v", tape.keys(t))
+	}
+}
+
+// TestOldPacketsAgainAreNoKeys: those of a key that come once more, all at once
+// or between newer ones, press nothing and hide nothing.
+func TestOldPacketsAgainAreNoKeys(t *testing.T) {
+	for name, again := range map[string]func(k, old *talker){
+		"at once": func(k, old *talker) {
+			for range 12 {
+				old.at = k.at - 20*ms
+				old.say('5', 1)
+			}
+		},
+		"between newer ones": func(k, old *talker) {
+			for range 12 {
+				old.at = k.at - 20*ms
+				old.say('5', 1)
+				k.say(0, 1)
+			}
+		},
+	} {
+		p, tape := newSoundPath(true)
+		p.SetCommands("55", "99")
+		k := newTalker(p, 0)
+		k.seq = 30_000
+		k.say(0, 10)
+		old := *k
+		k.say('5', 12)
+		k.say(0, 200)
+		again(k, &old)
+		k.say(0, 20)
+		if p.Open() {
+			t.Errorf("%s: a key counted again", name)
+		}
+		k.say(0, 300)
+		k.dial("55")
+		if keys := tape.keys(t); !p.Open() || len(keys) != 1 {
+			t.Errorf("%s: keys %+v", name, keys)
+		}
+	}
+}
+
+// TestInBandKeysOfL16: at the rates that are no round ones too.
+func TestInBandKeysOfL16(t *testing.T) {
+	for _, rate := range linearRates {
+		p, tape := newSoundPath(true)
+		p.SetLine(0, callAt, LineSpec{Ours: true, Receiving: true, Formats: []Format{{Payload: 96, Name: "L16", Clock: rate}}})
+		seq, stamp, at := uint16(0), uint32(0), callAt
+		for _, key := range []byte("*1") {
+			samples := dialed{key: key, ms: 80, rate: rate, snr: 30, level: 3000}.sound(rand.New(rand.NewPCG(1, 2)))
+			for part := range slices.Chunk(samples, rate/50) {
+				b := make([]byte, 0, 2*len(part))
+				for _, x := range part {
+					b = binary.BigEndian.AppendUint16(b, uint16(x))
+				}
+				at += 20 * ms
+				p.Packet(0, false, at, srcAddr, rtpBytes(96, seq, stamp, 1, b))
+				seq, stamp = seq+1, stamp+uint32(len(part))
+			}
+		}
+		if keys := tape.keys(t); len(keys) != 1 || !p.Open() {
+			t.Errorf("%d Hz: keys %+v", rate, keys)
+		}
 	}
 }
 
