@@ -30,6 +30,7 @@ type keyEvent struct {
 	ssrc     uint32
 	stamp    uint32
 	duration uint16
+	at       int64 // when it was reported last
 }
 
 type repeat struct {
@@ -38,12 +39,13 @@ type repeat struct {
 }
 
 // events reads a telephone-event payload, several events one after the other
-// (RFC 4733 2.5.1.5), counts new keys and blanks what is not to be kept.
-func (x *trackLine) events(at int64, ssrc, stamp uint32, b []byte) {
+// (RFC 4733 2.5.1.5), counts new keys and blanks what is not to be kept. It was
+// sent for the first time so many ns ago.
+func (x *trackLine) events(at, ago int64, ssrc, stamp uint32, b []byte) {
 	for ; len(b) >= 4; b = b[4:] {
 		duration := binary.BigEndian.Uint16(b[2:])
 		if b[0] < uint8(len(digits)) {
-			e := x.event(at, ssrc, stamp, b[0], duration)
+			e := x.event(at, ago, ssrc, stamp, b[0], duration)
 			e.duration = max(e.duration, duration)
 			e.ended = e.ended || b[1]&0x80 != 0
 			if duration != 0 && !e.pressed {
@@ -63,7 +65,7 @@ func (x *trackLine) events(at int64, ssrc, stamp uint32, b []byte) {
 
 // event finds the event a report belongs to, or begins it. Whether its digit is
 // kept is decided when it begins, for all its packets.
-func (x *trackLine) event(at int64, ssrc, stamp uint32, code uint8, duration uint16) *keyEvent {
+func (x *trackLine) event(at, ago int64, ssrc, stamp uint32, code uint8, duration uint16) *keyEvent {
 	k := &x.keys
 	for j := range k.events {
 		e := &k.events[j]
@@ -71,19 +73,34 @@ func (x *trackLine) event(at int64, ssrc, stamp uint32, code uint8, duration uin
 			continue
 		}
 		if e.stamp == stamp {
+			if e.again(at-ago, duration) {
+				x.begin(e, at, ssrc, stamp, code)
+			}
+			e.at = at
 			return e
 		}
 		// A key held for longer than a duration can tell goes on in a
 		// segment that begins where the last one ended (RFC 4733 2.5.1.3).
 		if e.duration == 0xFFFF && !e.ended && stamp == e.stamp+0xFFFF {
-			e.stamp, e.duration = stamp, duration
+			e.stamp, e.duration, e.at = stamp, duration, at
 			return e
 		}
 	}
 	e := &k.events[k.next]
 	k.next = (k.next + 1) % len(k.events)
-	*e = keyEvent{used: true, code: code, ssrc: ssrc, stamp: stamp}
-	e.blank = x.track.extend(k.waiting(at), digits[code]) == ""
+	return x.begin(e, at, ssrc, stamp, code)
+}
+
+// again reports whether what was said at said is another press of the key. A
+// sender that plays a file gives each press of a key the same timestamp: once the
+// event has ended, or falls back to its beginning, only age tells.
+func (e *keyEvent) again(said int64, duration uint16) bool {
+	return said-e.at > repeatSpan && (e.ended || duration < e.duration)
+}
+
+func (x *trackLine) begin(e *keyEvent, at int64, ssrc, stamp uint32, code uint8) *keyEvent {
+	*e = keyEvent{used: true, code: code, ssrc: ssrc, stamp: stamp, at: at}
+	e.blank = x.track.extend(x.keys.waiting(at), digits[code]) == ""
 	return e
 }
 
@@ -105,12 +122,14 @@ func (x *trackLine) redundant(at int64, h rtpPacket) bool {
 			return false
 		}
 		if f := x.line.format(uint8(word>>24) & 0x7f); f != nil && f.Name == "TELEPHONE-EVENT" {
-			x.events(at, h.ssrc, h.timestamp-(word>>10&0x3fff), blocks[:length:length])
+			before := word >> 10 & 0x3fff
+			ago := int64(before) * nsPerSec / int64(max(1, f.Clock))
+			x.events(at, ago, h.ssrc, h.timestamp-before, blocks[:length:length])
 		}
 		blocks = blocks[length:]
 	}
 	if f := x.line.format(h.payload[headers]); f != nil && f.Name == "TELEPHONE-EVENT" {
-		x.events(at, h.ssrc, h.timestamp, blocks)
+		x.events(at, 0, h.ssrc, h.timestamp, blocks)
 	}
 	return true
 }

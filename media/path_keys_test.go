@@ -23,6 +23,49 @@ func TestOneEventIsOneKey(t *testing.T) {
 	}
 }
 
+// TestKeysOfOneTimestamp: a sender that plays a file for each key sends it with
+// the same SSRC, numbers and timestamp each time.
+func TestKeysOfOneTimestamp(t *testing.T) {
+	file := func(p *Path, at, packet int64, code uint8) {
+		for i := range 6 { // the end three times
+			p.Packet(0, false, at+int64(i)*packet, srcAddr, eventBytes(0, code, i >= 3, uint16(packet/ms*8*int64(min(i+1, 4)))))
+		}
+	}
+	for _, packet := range []int64{10 * ms, 20 * ms, 60 * ms, 200 * ms} {
+		p, tape := newTestPath(ModeSelective)
+		at := callAt
+		for _, command := range [][]uint8{{10, 1}, {10, 2}, {10, 1}} {
+			file(p, at, packet, command[0])
+			file(p, at+1500*ms, packet, command[1])
+			at += 5000 * ms
+		}
+		keys := tape.keys(t)
+		if len(keys) != 3 || !keys[0].Obeyed || !keys[1].Obeyed || !keys[2].Obeyed || !p.Open() {
+			t.Errorf("packets of %d ms: keys %+v", packet/ms, keys)
+		}
+	}
+}
+
+// TestKeyOfOneTimestampWhoseEndIsLost falls back to its beginning when it is
+// pressed again, and not while it is held.
+func TestKeyOfOneTimestampWhoseEndIsLost(t *testing.T) {
+	p, tape := newTestPath(ModeSelective)
+	p.SetCommands("11", "9")
+	report := func(at int64, duration uint16) {
+		p.Packet(0, false, at, srcAddr, eventBytes(0, 1, false, duration))
+	}
+	report(callAt, 160)
+	report(callAt+1500*ms, 12_000) // held, and nothing said of it for more than a second
+	report(callAt+1520*ms, 11_840) // out of turn
+	if len(tape.keys(t)) != 0 {
+		t.Fatalf("a key held counted twice: %+v", tape.keys(t))
+	}
+	report(callAt+3000*ms, 160)
+	if len(tape.keys(t)) != 1 || !p.Open() {
+		t.Errorf("keys %+v", tape.keys(t))
+	}
+}
+
 func TestEventsThatAreNoKeys(t *testing.T) {
 	p, tape := newTestPath(ModeSelective)
 	p.SetCommands("1", "2")
@@ -83,13 +126,19 @@ func TestRedundantEvents(t *testing.T) {
 	if keys := tape.keys(t); len(keys) != 1 || keys[0].Command != "*1" {
 		t.Errorf("keys %+v", keys)
 	}
-	p.Packet(0, false, callAt+20*ms, srcAddr, rtpBytes(121, 2, 16000, voiceID, []byte{dtmf, 7, 0x0a, 0, 160}))
+	// The * of before once more, as what was first said 1.5 s ago, and a 1.
+	p.Packet(0, false, callAt+1500*ms, srcAddr, rtpBytes(121, 1, 18400, voiceID,
+		[]byte{0x80 | dtmf, 12000 >> 6, 12000 & 63 << 2, 4, dtmf, 10, 0x8a, 3, 32, 1, 0x0a, 0, 160}))
+	if keys := tape.keys(t); len(keys) != 1 {
+		t.Errorf("a redundant key counted: %+v", keys)
+	}
+	p.Packet(0, false, callAt+1520*ms, srcAddr, rtpBytes(121, 2, 36000, voiceID, []byte{dtmf, 7, 0x0a, 0, 160}))
 	last := tape.records[len(tape.records)-1]
 	if last.Kind != KindPacket || last.Data[13] != blanked {
 		t.Errorf("a digit that is no command reached the tape: %+v", last)
 	}
 	n := tape.count(KindPacket)
-	p.Packet(0, false, callAt+40*ms, srcAddr, rtpBytes(121, 3, 16160, voiceID, []byte{0x80 | dtmf, 0, 3, 255, dtmf, 7, 10, 0, 160}))
+	p.Packet(0, false, callAt+1540*ms, srcAddr, rtpBytes(121, 3, 36160, voiceID, []byte{0x80 | dtmf, 0, 3, 255, dtmf, 7, 10, 0, 160}))
 	if tape.count(KindPacket) != n {
 		t.Error("blocks that do not fit their packet reached the tape")
 	}

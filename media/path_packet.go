@@ -77,7 +77,7 @@ func (x *trackLine) admitted(at int64, h rtpPacket, use payloadUse, b []byte) {
 	g, length := &x.track.gate, int64(0)
 	switch use {
 	case payloadEvents:
-		x.events(at, h.ssrc, h.timestamp, h.payload)
+		x.events(at, 0, h.ssrc, h.timestamp, h.payload)
 	case payloadRedundant:
 		if !x.redundant(at, h) {
 			return // digits may lie anywhere in it
