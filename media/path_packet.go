@@ -1,6 +1,9 @@
 package media
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 const (
 	packetTime = int64(20_000_000) // ns of audio in a packet whose codec we do not know
@@ -21,7 +24,11 @@ func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte)
 		l.rtcp(at, from, !rtcp, b)
 		return
 	}
-	if !l.source.admits(from) || !l.rate.allows(at) {
+	if !l.source.admits(at, from, b) {
+		l.refuse(&l.counts.Foreign, b)
+		return
+	}
+	if !l.rate.allows(at) {
 		l.counts.Refused++
 		return
 	}
@@ -41,19 +48,29 @@ func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte)
 		return
 	}
 	use := l.use(h)
-	place, admitted := 0, false
-	if use != payloadUnknown {
-		place, admitted = l.ssrcs.admits(h.ssrc, at)
-	}
-	if !admitted {
+	if use == payloadUnknown {
 		l.counts.Refused++
 		return
 	}
-	l.source.lock(from)
+	place, admitted := l.ssrcs.admits(h.ssrc, at)
+	if !admitted {
+		l.refuse(&l.counts.Crowded, b)
+		return
+	}
+	l.source.lock(at, from, h.ssrc)
 	l.counts.Received++
 	l.last = at
 	l.reports.took(place, h, l.clock(h, use), at)
 	p.admitted(l, at, h, use, b)
+}
+
+// refuse counts a packet among the refused ones and in n, and the sound in it.
+func (l *line) refuse(n *int64, b []byte) {
+	l.counts.Refused++
+	*n++
+	if h, ok := parseRTP(b); ok && l.use(h) == payloadAudio {
+		l.counts.RefusedSound += time.Duration(l.length(h))
+	}
 }
 
 // admitted gives a packet that is the line's own to all tracks that have it.

@@ -1,6 +1,9 @@
 package media
 
-import "net/netip"
+import (
+	"encoding/binary"
+	"net/netip"
+)
 
 const (
 	// A line carries 50 packets a second as a rule and 200 at most; twenty
@@ -10,16 +13,40 @@ const (
 
 	maxSSRCs = 16
 	ssrcIdle = int64(30_000_000_000) // ns after which an SSRC's place is free again
+
+	// movedSilence is how long the port a line is locked to says nothing before
+	// another one may take its place: ten of the longest packets. While it sends,
+	// none can.
+	movedSilence = 2 * nsPerSec
+	movedOverlap = nsPerSec / 5 // by which reordering lets the new port begin before the old one ends
+	movedBack    = 10 * nsPerSec
+	movedRun     = 3 // packets
+	maxRivals    = 4
 )
 
 // sourceLock ties a line to one sender. The address comes from the SDP; the
 // port, and with latch the address too, from the first valid packet, because
-// SRCs behind NAT send from another than they say.
+// SRCs behind NAT send from another than they say. A sender that moves to another
+// port of its address without a word is followed when the old one is silent, but
+// only to a port that sends the same SSRC, or began when the old one had ended: one
+// that sent something else beside it is somebody else.
 type sourceLock struct {
-	said  netip.AddrPort // in the SDP
-	latch bool
-	from  netip.AddrPort // locked to; the zero value: not yet
-	won   bool           // the SDP's own port came later and was believed, once
+	said   netip.AddrPort // in the SDP
+	latch  bool
+	from   netip.AddrPort // locked to; the zero value: not yet
+	heard  int64          // arrival of the latest valid packet from there
+	ssrc   uint32         // of that packet
+	won    bool           // the SDP's own port came later and was believed, once
+	former netip.AddrPort // locked to before it fell silent: it comes back at once
+	until  int64          // when that ends
+	rivals [maxRivals]rival
+}
+
+// rival is another port of the address that a line is locked to.
+type rival struct {
+	port        uint16
+	since, last int64 // arrival of the first packet, and of the latest
+	run         int   // packets
 }
 
 // set takes what the newest SDP says. A lock outlives an SDP that repeats it.
@@ -43,21 +70,67 @@ func (s *sourceLock) anyAddress() bool {
 	return s.latch || !s.said.Addr().IsValid() || s.said.Addr().IsUnspecified()
 }
 
-// admits reports whether a packet from an unmapped address may pass.
-func (s *sourceLock) admits(from netip.AddrPort) bool {
+// admits reports whether a packet from an unmapped address may pass. Whoever
+// passes has still to prove valid, and on a secure line authentic, to be locked to.
+func (s *sourceLock) admits(at int64, from netip.AddrPort, b []byte) bool {
 	switch {
 	case s.from == from:
 		return true
-	case s.from.IsValid() && !(from == s.said && !s.won):
+	case !s.from.IsValid() || from == s.said && !s.won:
+		return s.anyAddress() || from.Addr() == s.said.Addr()
+	case from == s.former && at <= s.until:
+		return true
+	}
+	return from.Addr() == s.from.Addr() && s.moves(at, from.Port(), b)
+}
+
+// moves follows what comes from another port of the address locked to, and
+// reports whether the sender has moved there.
+func (s *sourceLock) moves(at int64, port uint16, b []byte) bool {
+	if _, ok := rtpHeaderLen(b); !ok {
 		return false
 	}
-	return s.anyAddress() || from.Addr() == s.said.Addr()
+	r := s.rival(at, port)
+	if r == nil {
+		return false
+	}
+	r.last = at
+	r.run++
+	if r.run < movedRun || at-s.heard < movedSilence {
+		return false
+	}
+	return r.since >= s.heard-movedOverlap || binary.BigEndian.Uint32(b[8:]) == s.ssrc
+}
+
+// rival returns what is known of a port, or begins with it; nil: too many others
+// send.
+func (s *sourceLock) rival(at int64, port uint16) *rival {
+	var free *rival
+	for i := range s.rivals {
+		r := &s.rivals[i]
+		switch idle := r.run == 0 || at-r.last > movedSilence; {
+		case r.port == port && !idle:
+			return r
+		case idle:
+			free = r
+		}
+	}
+	if free != nil {
+		*free = rival{port: port, since: at}
+	}
+	return free
 }
 
 // lock is told of a valid packet that was admitted.
-func (s *sourceLock) lock(from netip.AddrPort) {
+func (s *sourceLock) lock(at int64, from netip.AddrPort, ssrc uint32) {
+	s.heard, s.ssrc = at, ssrc
 	if s.from == from {
 		return
+	}
+	back := from == s.former
+	s.former, s.until = netip.AddrPort{}, 0
+	if s.from.IsValid() && !back && from != s.said {
+		s.former, s.until = s.from, at+movedBack
 	}
 	s.won = s.won || s.from.IsValid() || from == s.said
 	s.from = from

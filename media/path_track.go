@@ -220,6 +220,9 @@ func (x *trackLine) counts() LineCounts {
 	now, base := &x.line.counts, &x.base
 	c.Received += now.Received - base.Received
 	c.Refused += now.Refused - base.Refused
+	c.Foreign += now.Foreign - base.Foreign
+	c.Crowded += now.Crowded - base.Crowded
+	c.RefusedSound += now.RefusedSound - base.RefusedSound
 	c.KernelDrops += now.KernelDrops - base.KernelDrops
 	c.RTCP += now.RTCP - base.RTCP
 	c.Unauthenticated += now.Unauthenticated - base.Unauthenticated

@@ -81,6 +81,13 @@ type LineCounts struct {
 	Paused      int64 `json:"paused,omitempty"` // came while the line was inactive, not kept
 	RTCP        int64 `json:"rtcp,omitempty"`
 
+	// Foreign packets, among the refused ones, came from another address or port
+	// than the line's sender; Crowded ones are of one SSRC too many. RefusedSound
+	// is how much audio both hold.
+	Foreign      int64         `json:"foreign,omitempty"`
+	Crowded      int64         `json:"crowded,omitempty"`
+	RefusedSound time.Duration `json:"refused_ns,omitempty"`
+
 	// Unauthenticated packets, among the refused ones, are under none of the
 	// line's keys; Replayed ones came before.
 	Unauthenticated int64 `json:"unauthenticated,omitempty"`

@@ -242,7 +242,7 @@ func TestReportAllocatesNothing(t *testing.T) {
 	p, _ := newTestPath(ModeOff)
 	own, _ := NewMasterKey("AEAD_AES_128_GCM")
 	p.SetLine(0, callAt, LineSpec{Receiving: true, Formats: g711, Source: srcAddr, Secure: true, Own: &own, Keys: []MasterKey{own}})
-	p.lines[0].source.lock(srcAddr)
+	p.lines[0].source.lock(callAt, srcAddr, 1)
 	p.lines[0].reports.took(0, rtpPacket{ssrc: 1}, 8000, callAt)
 	at, sent := callAt, 0
 	send := func(int, bool, netip.AddrPort, []byte) { sent++ }

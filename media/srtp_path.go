@@ -41,6 +41,9 @@ func (l *line) decrypted(at int64, rtcp bool, b []byte) ([]byte, bool) {
 		return nil, false
 	case verdict == srtpForged:
 		l.counts.Unauthenticated++
+	case !rtcp:
+		l.refuse(&l.counts.Crowded, b)
+		return nil, false
 	}
 	l.counts.Refused++
 	return nil, false
