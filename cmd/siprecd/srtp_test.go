@@ -255,7 +255,7 @@ func TestCallsNotEncryptedAsAgreed(t *testing.T) {
 		if row.State != store.NotRecorded || s.Unauthenticated != packets || s.Refused != packets || s.Packets != 0 {
 			t.Errorf("%s: %s, %+v of %d packets", name, row.State, s, packets)
 		}
-		if !strings.Contains(strings.Join(row.Notes, "\n"), "line 0 is not recorded: none of its") {
+		if !strings.Contains(strings.Join(row.Notes, "\n"), "is not recorded: none of its") {
 			t.Errorf("%s: notes %q", name, row.Notes)
 		}
 		searchFor(t, [][]byte{wrong.Key}, log.String()+everything(t, d.dir))

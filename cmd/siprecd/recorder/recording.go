@@ -88,7 +88,7 @@ func (rec *recording) Row() store.Row {
 			s.Lost, s.Jitter = n.Lost, round(n.Jitter, 100)
 		}
 	}
-	row.Notes = slices.Concat(row.Notes, deaf(counts, row.Streams), paused(counts), dropped(counts))
+	row.Notes = append(row.Notes, tell(counts, row.Streams)...)
 	return row
 }
 

@@ -249,7 +249,7 @@ func TestStreamThatCannotBeDecrypted(t *testing.T) {
 		st.speak(1, 0, time.Second, 0x41, b.seal)
 		live := strings.Join(st.call.Row().Notes, "\n")
 		row := st.bye(time.Second)
-		want := "line 0 is not recorded: none of its 50 packets fits the key that was signalled (" + cm128 + ")"
+		want := "line \"1\" is not recorded: none of its 50 packets fits the key that was signalled (" + cm128 + ")"
 		if notes := strings.Join(row.Notes, "\n"); !strings.Contains(notes, want) || !strings.Contains(live, want) || strings.Count(notes, want) != 1 {
 			t.Errorf("%s: notes %q, live %q", name, row.Notes, live)
 		}

@@ -3,11 +3,13 @@ package recorder
 import (
 	"bytes"
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"siprecd/media"
 	"siprecd/policy"
 	"siprecd/sip"
 	"siprecd/store"
@@ -288,7 +290,50 @@ func TestPacketsLostHereAreSaid(t *testing.T) {
 	if s := row.Streams[0]; s.Lost != 5 || len(s.Gaps) != 1 || s.Gaps[0] != (store.Gap{Start: 1, End: 1.1, Cause: "kernel"}) {
 		t.Errorf("stream %+v", s)
 	}
-	if !noted(row, "5 packets were lost in this host's own socket buffer") {
+	if !noted(row, "line \"1\": 5 packets were lost in this host's own socket buffer") {
 		t.Errorf("notes %q", row.Notes)
+	}
+}
+
+// Packets that are refused in numbers that matter are said, by the label of their
+// line; a few that went astray are not.
+func TestPacketsRefusedAreSaid(t *testing.T) {
+	const (
+		foreign = "not kept that came from another address or port than its sender's"
+		crowded = "not kept that came under more SSRCs at once than a line has room for"
+	)
+	for name, c := range map[string]struct {
+		feed func(path *media.Path, line int, b []byte, n int)
+		of   int
+		want string
+	}{
+		"from another port": {elsewhere("192.0.2.7:20100"), 51, "51 packets were " + foreign},
+		"from another host": {elsewhere("192.0.2.8:20000"), 70, "70 packets were " + foreign},
+		"a second of it":    {elsewhere("192.0.2.8:20000"), 50, "50 packets were " + foreign},
+		"a few":             {elsewhere("192.0.2.8:20000"), 49, ""},
+		"too many senders": {func(path *media.Path, line int, b []byte, n int) {
+			b[11] = byte(n)
+			path.Packet(line, false, callStart.Add(time.Second).UnixNano(), netip.MustParseAddrPort("192.0.2.7:20002"), b)
+		}, 80, "64 packets were " + crowded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := open(t, rule("2001", policy.Full, 3))
+			st.invite(ourAOR, otherAOR)
+			st.talk(0, time.Second, 0x11)
+			for n := range c.of {
+				c.feed(st.call.Path(), 1, st.rtp(1, 0, time.Second, bytes.Repeat([]byte{0x77}, 160)), n)
+			}
+			row := st.bye(2 * time.Second)
+			said := slices.DeleteFunc(slices.Clone(row.Notes), func(n string) bool { return !strings.Contains(n, "not kept") })
+			if c.want == "" && len(said) > 0 || c.want != "" && !slices.Equal(said, []string{`line "2": ` + c.want}) {
+				t.Errorf("notes %q", row.Notes)
+			}
+		})
+	}
+}
+
+func elsewhere(from string) func(*media.Path, int, []byte, int) {
+	return func(path *media.Path, line int, b []byte, _ int) {
+		path.Packet(line, false, callStart.Add(time.Second).UnixNano(), netip.MustParseAddrPort(from), b)
 	}
 }
