@@ -154,6 +154,7 @@ func (p *Path) negotiate(i int, at int64, s *LineSpec) *line {
 	}
 	s.Formats = l.announce(s.Formats)
 	l.source.set(s.Source, s.Latch)
+	l.reports.receiving(s.Receiving)
 	l.secure(at, s)
 	s.Keys, s.Own = nil, nil // srtp and reports have them
 	l.spec = *s

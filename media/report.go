@@ -32,6 +32,11 @@ type reception struct {
 	received int64
 	lostOnce int64 // before the sender began anew: not in a report, but in the counts
 
+	// excused are missing from a pause of the line: in a report, and not in the
+	// counts. missing and pauses are as the latest packet left them.
+	excused, missing int64
+	pauses           int
+
 	expectedThen, receivedThen int64 // at the last report
 
 	clock   int
@@ -52,8 +57,8 @@ func (r *reception) take(h rtpPacket, clock int, at int64) {
 	step := int64(int16(h.seq - uint16(r.top)))
 	if step > maxDropout || step < -maxReorder {
 		*r = reception{
-			ssrc: h.ssrc, began: true, first: int64(h.seq), top: int64(h.seq), lostOnce: r.lost() + r.lostOnce,
-			lastSR: r.lastSR, srAt: r.srAt,
+			ssrc: h.ssrc, began: true, first: int64(h.seq), top: int64(h.seq), lostOnce: r.lost() - r.excused + r.lostOnce,
+			lastSR: r.lastSR, srAt: r.srAt, pauses: r.pauses,
 		}
 		step = 0
 	}
@@ -82,6 +87,16 @@ func (r *reception) lost() int64 {
 		return 0
 	}
 	return r.expected() - r.received
+}
+
+// excuse takes what is missing before the latest packet out of the counts, when
+// the line is paused or was so since the packet before.
+func (r *reception) excuse(paused bool, pauses int) {
+	lost := r.lost()
+	if paused || r.pauses != pauses {
+		r.excused += lost - r.missing
+	}
+	r.missing, r.pauses = lost, pauses
 }
 
 // block appends a report block (RFC 3550 section 6.4.1).
@@ -115,6 +130,17 @@ type reporter struct {
 	from  netip.AddrPort // where their RTCP comes from; the zero value: none has come
 	mux   bool           // it comes to our RTP port
 	heard [maxSSRCs]reception
+
+	paused bool // nothing that comes now is kept
+	pauses int  // how often that has changed
+}
+
+// receiving is told at each offer whether the line is to be received.
+func (r *reporter) receiving(on bool) {
+	if r.paused == on {
+		r.paused = !on
+		r.pauses++
+	}
 }
 
 // cname names the recording session as a source, anew each time (RFC 7022).
@@ -128,6 +154,7 @@ func cname() string {
 // the line's ssrcSet.
 func (r *reporter) took(place int, h rtpPacket, clock int, at int64) {
 	r.heard[place].take(h, clock, at)
+	r.heard[place].excuse(r.paused, r.pauses)
 	if r.due == 0 {
 		r.ssrc = rand.Uint32()
 		r.due = at + pause()/2
@@ -158,12 +185,12 @@ func (r *reporter) read(b []byte, from netip.AddrPort, mux bool, at int64) {
 	}
 }
 
-// fared is how many packets are missing, and the jitter of whoever sent most, ms.
+// fared is how many packets are missing but for the line's pauses, and the jitter of whoever sent most, ms.
 func (r *reporter) fared() (lost int64, jitter float64) {
 	most := int64(0)
 	for i := range r.heard {
 		h := &r.heard[i]
-		lost += max(0, h.lost()) + h.lostOnce
+		lost += max(0, h.lost()-h.excused) + h.lostOnce
 		if h.clock > 0 && h.received > most {
 			most, jitter = h.received, h.jitter*1000/float64(h.clock)
 		}

@@ -110,6 +110,53 @@ func TestReportTellsWhatCame(t *testing.T) {
 	}
 }
 
+// TestNothingIsLostInAPause: whatever the sender does in it, what is missing from
+// before and after it counts, and the report tells all of it.
+func TestNothingIsLostInAPause(t *testing.T) {
+	spec := LineSpec{Receiving: true, Formats: g711, Source: srcAddr}
+	for name, pause := range map[string]struct {
+		sends func(n int) bool
+		renew uint16 // by which the numbers go back in the middle of the pause
+		total uint32 // what the report says is missing
+	}{
+		"sends on":                    {func(int) bool { return true }, 0, 10},
+		"counts on, sends nothing":    {func(int) bool { return false }, 0, 260},
+		"loses some of it":            {func(n int) bool { return n%5 > 0 }, 0, 60},
+		"begins anew, and loses some": {func(n int) bool { return n%5 > 0 }, 5000, 29},
+	} {
+		p, _ := newTestPath(ModeFull)
+		p.SetLine(0, callAt, spec)
+		at, seq := callAt, uint16(20_000)
+		send := func(packets int, sends func(n int) bool) {
+			for n := range packets {
+				at += 20 * ms
+				if sends(n) {
+					p.Packet(0, false, at, srcAddr, rtpBytes(pcmu, seq, uint32(at/ms*8), voiceID, make([]byte, 160)))
+				}
+				seq++
+			}
+		}
+		receive := func(on bool) {
+			spec.Receiving = on
+			p.SetLine(0, at, spec)
+		}
+		send(250, func(n int) bool { return n%50 != 10 })
+		receive(false)
+		send(125, pause.sends)
+		seq -= pause.renew
+		send(125, pause.sends)
+		receive(true)
+		send(250, func(n int) bool { return n%50 != 10 })
+		if c := counts(p); c.Lost != 10 {
+			t.Errorf("%s: %d lost", name, c.Lost)
+		}
+		rr, _, _ := decoded(t, reportsFrom(p, at, at+5*nsPerSec)[0].data)
+		if n := rr.Reports[0].TotalLost; n != pause.total {
+			t.Errorf("%s: the report says %d", name, n)
+		}
+	}
+}
+
 func TestReportsComeEveryFiveSeconds(t *testing.T) {
 	p, _ := newTestPath(ModeSelective) // what is received is reported on, kept or not
 	for i := range 3 {
