@@ -102,7 +102,19 @@ type srtpKey struct {
 	word      [4]byte
 	sum       [sha1.Size]byte
 	aad       [12]byte
-	clear     [maxDatagram]byte // what GCM opens into: a failed try spoils it
+	clear     []byte // what GCM opens into: a failed try spoils it
+}
+
+// usualPacket is what hardly a packet exceeds; the longest one so far says how
+// much room there is then.
+const usualPacket = 2048
+
+// room returns the empty beginning of room for n octets.
+func (k *srtpKey) room(n int) []byte {
+	if cap(k.clear) < n {
+		k.clear = make([]byte, 0, max(n, usualPacket))
+	}
+	return k.clear[:0]
 }
 
 // srtpSession is what RTP and RTCP have each of their own.

@@ -27,7 +27,7 @@ func (k *srtpKey) openRTP(b []byte, headerLen int, index uint64) ([]byte, bool) 
 			return nil, false
 		}
 		k.rtpNonce(b, index)
-		out, err := k.rtp.aead.Open(k.clear[:0], k.counter[:12], b[headerLen:end], b[:headerLen])
+		out, err := k.rtp.aead.Open(k.room(len(b)), k.counter[:12], b[headerLen:end], b[:headerLen])
 		if err != nil {
 			return nil, false
 		}
@@ -137,14 +137,14 @@ func (k *srtpKey) openRTCPWithGCM(b []byte) (clear []byte, index uint32, ok bool
 	if isEncrypted {
 		copy(k.aad[:], b[:rtcpHeader])
 		copy(k.aad[rtcpHeader:], b[tail:tail+srtcpTail])
-		out, err := k.rtcp.aead.Open(k.clear[:0], k.counter[:12], b[rtcpHeader:tail], k.aad[:])
+		out, err := k.rtcp.aead.Open(k.room(len(b)), k.counter[:12], b[rtcpHeader:tail], k.aad[:])
 		if err != nil {
 			return nil, 0, false
 		}
 		return b[:rtcpHeader+copy(b[rtcpHeader:], out)], index, true
 	}
 	// All of a packet that is not encrypted is associated data, its index after it.
-	aad := append(append(k.clear[:0], b[:end]...), b[tail:tail+srtcpTail]...)
+	aad := append(append(k.room(len(b)), b[:end]...), b[tail:tail+srtcpTail]...)
 	_, err := k.rtcp.aead.Open(nil, k.counter[:12], b[end:tail], aad)
 	return b[:end], index, err == nil
 }
