@@ -2,6 +2,7 @@ package media
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -49,7 +50,7 @@ func (p *Path) Packet(i int, rtcp bool, at int64, from netip.AddrPort, b []byte)
 	}
 	use := l.use(h)
 	if use == payloadUnknown {
-		l.counts.Refused++
+		l.refuse(&l.counts.Unannounced, b)
 		return
 	}
 	place, admitted := l.ssrcs.admits(h.ssrc, at)
@@ -176,6 +177,11 @@ func (l *line) format(payloadType uint8) *Format {
 		}
 	}
 	return nil
+}
+
+// offersEvents reports whether the line's keys may come as telephone-events.
+func (l *line) offersEvents() bool {
+	return slices.ContainsFunc(l.spec.Formats, func(f Format) bool { return f.Name == "TELEPHONE-EVENT" })
 }
 
 // clock is how fast the timestamps of an audio packet run, Hz; 0 for others.

@@ -98,6 +98,16 @@ func TestRTCP(t *testing.T) {
 	}
 }
 
+func TestPayloadTypesNobodyAnnouncedAreCounted(t *testing.T) {
+	p, _ := newTestPath(ModeFull)
+	for i := range 10 {
+		p.Packet(0, false, callAt, srcAddr, rtpBytes(97, uint16(i), 1, voiceID, make([]byte, 160)))
+	}
+	if c := p.Counts()[0]; c.Unannounced != 10 || c.Refused != 10 || c.Received != 0 {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestTooManySSRCs(t *testing.T) {
 	p, tape := newTestPath(ModeFull)
 	for i := range 1000 {

@@ -63,10 +63,19 @@ func (x *trackLine) overhear(at int64, h rtpPacket) {
 	l, p := x.line, x.track.path
 	if x.track.mode != ModeSelective || !p.inband || !x.spec.Ours || x.spec.Mixed || !x.spec.Receiving || l.signals {
 		x.deafen()
+		if l.signals {
+			x.counted.Unheard = 0
+		}
 		return
 	}
 	f, c := l.format(h.payloadType), l.codecs[h.payloadType]
-	if f == nil || c == nil || c.content != audio || !c.decodes(*f) {
+	if f == nil || c == nil || c.content != audio {
+		return
+	}
+	if !c.decodes(*f) {
+		if !l.offersEvents() {
+			x.counted.Unheard++
+		}
 		return
 	}
 	s := x.sound

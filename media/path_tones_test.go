@@ -285,6 +285,36 @@ func TestInBandKeysOfL16(t *testing.T) {
 	}
 }
 
+// TestCodecsThatAreNotListenedTo: packets in which no key can be heard count,
+// unless keys come, or may come, as telephone-events.
+func TestCodecsThatAreNotListenedTo(t *testing.T) {
+	g729, events := Format{Payload: 18, Name: "G729", Clock: 8000}, Format{Payload: dtmf, Name: "TELEPHONE-EVENT", Clock: 8000}
+	for name, c := range map[string]struct {
+		formats []Format
+		pressed bool
+		mode    Mode
+		want    int64
+	}{
+		"alone":                   {[]Format{g729}, false, ModeSelective, 10},
+		"full":                    {[]Format{g729}, false, ModeFull, 0},
+		"events offered":          {[]Format{g729, events}, false, ModeSelective, 0},
+		"events that nobody said": {[]Format{g729}, true, ModeSelective, 0},
+	} {
+		p, _ := newSoundPath(true)
+		p.SetLine(2, callAt, LineSpec{Ours: true, Receiving: true, Formats: c.formats})
+		p.SetMode(callAt, c.mode, "test")
+		for n := range 10 {
+			p.Packet(2, false, callAt+int64(n)*20*ms, srcAddr, rtpBytes(18, uint16(n), uint32(n*160), 1, make([]byte, 20)))
+			if c.pressed && n == 5 {
+				pressKey(p, 2, callAt+int64(n)*20*ms, 7)
+			}
+		}
+		if n := p.Counts()[2].Unheard; n != c.want {
+			t.Errorf("%s: %d", name, n)
+		}
+	}
+}
+
 // TestNothingOverheardStays: of what was decoded to hear keys, nothing is in
 // memory that Path holds once listening ends, and 20 ms before.
 func TestNothingOverheardStays(t *testing.T) {

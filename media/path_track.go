@@ -37,7 +37,7 @@ type trackLine struct {
 	opening int      // of the gate, the last in which audio was kept
 	has     bool     // the track has it now
 	base    LineCounts
-	counted LineCounts // before base, and Kept and Paused
+	counted LineCounts // before base, and Kept, Paused and Unheard
 }
 
 // SetLine is Take for a line that has the same number on the tape.
@@ -222,6 +222,7 @@ func (x *trackLine) counts() LineCounts {
 	c.Refused += now.Refused - base.Refused
 	c.Foreign += now.Foreign - base.Foreign
 	c.Crowded += now.Crowded - base.Crowded
+	c.Unannounced += now.Unannounced - base.Unannounced
 	c.RefusedSound += now.RefusedSound - base.RefusedSound
 	c.KernelDrops += now.KernelDrops - base.KernelDrops
 	c.RTCP += now.RTCP - base.RTCP

@@ -82,11 +82,17 @@ type LineCounts struct {
 	RTCP        int64 `json:"rtcp,omitempty"`
 
 	// Foreign packets, among the refused ones, came from another address or port
-	// than the line's sender; Crowded ones are of one SSRC too many. RefusedSound
-	// is how much audio both hold.
+	// than the line's sender; Crowded ones are of one SSRC too many; Unannounced
+	// ones have a payload type that nobody gave a meaning. RefusedSound is how much
+	// audio the former two hold.
 	Foreign      int64         `json:"foreign,omitempty"`
 	Crowded      int64         `json:"crowded,omitempty"`
+	Unannounced  int64         `json:"unannounced,omitempty"`
 	RefusedSound time.Duration `json:"refused_ns,omitempty"`
+
+	// Unheard packets are of our side in a selective call, on a line without
+	// telephone-events, in a codec whose sound is not listened to for keys.
+	Unheard int64 `json:"unheard,omitempty"`
 
 	// Unauthenticated packets, among the refused ones, are under none of the
 	// line's keys; Replayed ones came before.

@@ -11,7 +11,8 @@ import (
 
 // tell is what counts say to the reader of the row, of lines as of the tape.
 func tell(counts []media.LineCounts, streams []store.Stream) []string {
-	return slices.Concat(deaf(counts, streams), paused(counts, streams), dropped(counts, streams), turnedAway(counts, streams))
+	return slices.Concat(deaf(counts, streams), paused(counts, streams), dropped(counts, streams),
+		turnedAway(counts, streams), unheard(counts, streams))
 }
 
 // lineName is a line as the row has it: by its label, where it has one.
@@ -53,8 +54,9 @@ func dropped(counts []media.LineCounts, streams []store.Stream) (notes []string)
 	return notes
 }
 
-// turnedAway are notes on packets that are not of a line's sender, or of more
-// senders than it can have, when they are too many to have gone astray.
+// turnedAway are notes on packets that are not of a line's sender, of more senders
+// than it can have, or of no payload type of its own, when they are too many to
+// have gone astray.
 func turnedAway(counts []media.LineCounts, streams []store.Stream) (notes []string) {
 	for _, n := range counts {
 		matters := func(packets int64) bool {
@@ -68,6 +70,26 @@ func turnedAway(counts []media.LineCounts, streams []store.Stream) (notes []stri
 			notes = append(notes, fmt.Sprintf("%s: %s not kept that came under more SSRCs at once than a line has room for",
 				lineName(n.Line, streams), packetsWere(n.Crowded)))
 		}
+		if matters(n.Unannounced) {
+			notes = append(notes, fmt.Sprintf("%s: %s not kept whose payload type was never announced",
+				lineName(n.Line, streams), packetsWere(n.Unannounced)))
+		}
+	}
+	return notes
+}
+
+// unheard are notes on lines on which no key can be heard.
+func unheard(counts []media.LineCounts, streams []store.Stream) (notes []string) {
+	for _, n := range counts {
+		if n.Unheard == 0 {
+			continue
+		}
+		codec := "its codec"
+		if n.Line < len(streams) && streams[n.Line].Codec != "" {
+			codec = streams[n.Line].Codec
+		}
+		notes = append(notes, fmt.Sprintf("%s: keys in the sound of %s are not heard, and no telephone-events were offered: only SIP INFO can start this recording",
+			lineName(n.Line, streams), codec))
 	}
 	return notes
 }

@@ -311,6 +311,10 @@ func TestPacketsRefusedAreSaid(t *testing.T) {
 		"from another host": {elsewhere("192.0.2.8:20000"), 70, "70 packets were " + foreign},
 		"a second of it":    {elsewhere("192.0.2.8:20000"), 50, "50 packets were " + foreign},
 		"a few":             {elsewhere("192.0.2.8:20000"), 49, ""},
+		"a type never announced": {func(path *media.Path, line int, b []byte, _ int) {
+			b[1] = 97
+			path.Packet(line, false, callStart.Add(time.Second).UnixNano(), netip.MustParseAddrPort("192.0.2.7:20002"), b)
+		}, 51, "51 packets were not kept whose payload type was never announced"},
 		"too many senders": {func(path *media.Path, line int, b []byte, n int) {
 			b[11] = byte(n)
 			path.Packet(line, false, callStart.Add(time.Second).UnixNano(), netip.MustParseAddrPort("192.0.2.7:20002"), b)
@@ -329,6 +333,38 @@ func TestPacketsRefusedAreSaid(t *testing.T) {
 				t.Errorf("notes %q", row.Notes)
 			}
 		})
+	}
+}
+
+// A selective call in whose sound no key can be heard, nor otherwise pressed but
+// by INFO, says so.
+func TestKeysThatCannotBeHeardAreSaid(t *testing.T) {
+	for events, want := range map[bool][]string{
+		false: {`line "1": keys in the sound of G729 are not heard, and no telephone-events were offered: only SIP INFO can start this recording`},
+		true:  nil,
+	} {
+		st := open(t, rule("2001", policy.Selective, 3))
+		o := st.offer("INVITE", 0, ourAOR, otherAOR)
+		o.Media = &sip.Description{Lines: []sip.Line{offered(0), offered(1)}}
+		for i := range o.Media.Lines {
+			o.Media.Lines[i].Codecs = []sip.Codec{{Payload: 18, Name: "G729", Clock: 8000}}
+			if events {
+				o.Media.Lines[i].Codecs = append(o.Media.Lines[i].Codecs, sip.Codec{Payload: 101, Name: "TELEPHONE-EVENT", Clock: 8000})
+			}
+		}
+		settings := *st.rec.Settings()
+		settings.Accepts = func(media.Format) bool { return true }
+		st.rec.Settings = func() *Settings { return &settings }
+		st.offered("rs-1", o)
+		for at := time.Duration(0); at < time.Second; at += 20 * time.Millisecond {
+			st.feed(0, at+20*time.Millisecond, st.rtp(0, 18, at, make([]byte, 20)))
+			st.feed(1, at+20*time.Millisecond, st.rtp(1, 18, at, make([]byte, 20)))
+		}
+		row := st.bye(time.Second)
+		said := slices.DeleteFunc(slices.Clone(row.Notes), func(n string) bool { return !strings.Contains(n, "keys in the sound") })
+		if row.State != store.NotRecorded || !slices.Equal(said, want) {
+			t.Errorf("events %v: %s, notes %q", events, row.State, row.Notes)
+		}
 	}
 }
 
