@@ -50,6 +50,17 @@ func (r *Row) state(public map[string]string) {
 	}
 }
 
+// asWritten reports whether facts are spelled as record writes them. The digest
+// does not see spaces, nor a field that is there twice: both make the text longer.
+func asWritten(facts []byte) bool {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(facts, &fields) != nil {
+		return false
+	}
+	shortest, err := json.Marshal(fields)
+	return err == nil && len(facts) == len(shortest)+1 && facts[len(facts)-1] == '\n'
+}
+
 // Public facts of a leaf that speak of what is in no bundle.
 const (
 	factsFact          = "facts-hmac"
@@ -90,6 +101,8 @@ func (leaf *sealedLeaf) factsHold(st Stored) string {
 	case leaf.facts == (sum256{}): // by a version that did not state them
 	case digestIn(factsDigest(st.Facts)) != leaf.facts:
 		return fmt.Sprintf("the facts are not those that leaf %d states", leaf.factsSeq)
+	case !asWritten(st.Facts):
+		return "the facts are as stated, but spelled otherwise than they were written"
 	case json.Unmarshal(st.Facts, &stated) != nil || stated.Leaf != leaf.seq+1:
 		return fmt.Sprintf("the facts name another leaf than %d", leaf.seq)
 	}

@@ -21,6 +21,7 @@ type sealedLeaf struct {
 	header   sum256 // of its age header; zero: not stated
 	facts    sum256 // zero: not stated
 	original *statedOriginal
+	dropped  bool // the original of an earlier leaf is not kept any more
 	noAudio  bool
 	over     bool // ended by itself
 	found    bool // it is there
@@ -42,11 +43,22 @@ func digestIn(text string) (s sum256) {
 // statement is what the ledger says should be there. The leaves of a day that
 // died are forgotten, but for those that a hold keeps.
 type statement struct {
-	days map[Day]map[ulid.ULID]*sealedLeaf // by the day they die on
-	gone int                               // recordings that died with their days
+	days  map[Day]map[ulid.ULID]*sealedLeaf // by the day they die on
+	early map[string]Day                    // until when recordings are held of which no leaf says yet what became of them
+	gone  int                               // recordings that died with their days
+	lost  []lostHold
 }
 
-func newStatement() *statement { return &statement{days: make(map[Day]map[ulid.ULID]*sealedLeaf)} }
+// lostHold is a recording that was destroyed although a hold was in force.
+type lostHold struct {
+	id    string
+	seq   int64 // of the leaf that says it was destroyed
+	until Day
+}
+
+func newStatement() *statement {
+	return &statement{days: make(map[Day]map[ulid.ULID]*sealedLeaf), early: make(map[string]Day)}
+}
 
 // take takes the next leaf.
 func (t *statement) take(seq int64, l Leaf) {
@@ -55,15 +67,19 @@ func (t *statement) take(seq int64, l Leaf) {
 	case EventSealed, EventWaiting, EventNotRecorded:
 		leaf = t.outcome(seq, l, leaf)
 	case EventHeld, EventReleased:
+		until := Day(l.Public["until"]) // of a release: none, or the next day
 		if leaf != nil {
-			leaf.until = Day(l.Public["until"])
+			leaf.until = until
+		} else {
+			t.early[l.Subject] = until
 		}
 	case EventDeleted:
 		if leaf != nil {
+			t.ended(l.Subject, seq, leaf, l)
 			leaf.over = true
 		}
 	case EventDayDestroyed:
-		t.destroy(l)
+		t.destroy(seq, l)
 	}
 	if facts := digestIn(l.Public[factsFact]); facts != (sum256{}) && leaf != nil {
 		leaf.facts, leaf.factsSeq = facts, seq
@@ -85,9 +101,12 @@ func (t *statement) outcome(seq int64, l Leaf, before *sealedLeaf) *sealedLeaf {
 	if original := digestIn(l.Public["original-sealed-sha256"]); original != (sum256{}) {
 		leaf.original = &statedOriginal{original, digestIn(l.Public[originalHeaderFact])}
 	}
+	leaf.until = t.early[l.Subject] // it was held while it waited for a custodian
+	delete(t.early, l.Subject)
 	if before != nil {
-		leaf.until = before.until       // it was held while it waited
+		leaf.until = before.until       // or for a decoder
 		delete(t.days[before.dies], id) // or sealed anew after a crash, to another day
+		leaf.dropped = before.original != nil && leaf.original == nil
 	}
 	if t.days[leaf.dies] == nil {
 		t.days[leaf.dies] = make(map[ulid.ULID]*sealedLeaf)
@@ -96,14 +115,16 @@ func (t *statement) outcome(seq int64, l Leaf, before *sealedLeaf) *sealedLeaf {
 	return leaf
 }
 
-// destroy takes the death of a day.
-func (t *statement) destroy(l Leaf) {
+// destroy takes the death of a day. What a hold keeps stays, with its header: that
+// is held against what is there.
+func (t *statement) destroy(seq int64, l Leaf) {
 	day := Day(l.Subject)
-	// The night knew the site's date; no zone is farther ahead than this.
-	latest := Day(l.Time.Add(14 * time.Hour).Format(time.DateOnly))
 	for id, leaf := range t.days[day] {
-		if l.Public["secret-destroyed"] == "false" && leaf.until > latest {
+		if l.Public["secret-destroyed"] == "false" && leaf.until > latest(l) {
 			continue
+		}
+		if !leaf.over {
+			t.ended(id.String(), seq, leaf, l)
 		}
 		if !leaf.noAudio {
 			t.gone++
@@ -114,6 +135,17 @@ func (t *statement) destroy(l Leaf) {
 		delete(t.days, day)
 	}
 }
+
+// ended notes a recording that was destroyed although a hold was in force.
+func (t *statement) ended(id string, seq int64, leaf *sealedLeaf, by Leaf) {
+	if leaf.until > latest(by) {
+		t.lost = append(t.lost, lostHold{id, seq, leaf.until})
+	}
+}
+
+// latest is the last date that the site may have had when a leaf was written: no
+// zone is farther ahead.
+func latest(l Leaf) Day { return Day(l.Time.Add(14 * time.Hour).Format(time.DateOnly)) }
 
 // of returns the leaf of a recording, or nil.
 func (t *statement) of(id string) *sealedLeaf {

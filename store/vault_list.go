@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -146,3 +147,53 @@ func (v *Vault) Sweep(ctx context.Context, since time.Time) error {
 	}
 	return nil
 }
+
+// strange tells found of what lies in the vault and does not belong into it: what
+// no name of a recording leads to, files that are no plain files, and what Create
+// began before the time given, zero: ever, and nobody committed.
+func (v *Vault) strange(ctx context.Context, begun time.Time, found func(name, what, detail string)) error {
+	return filepath.WalkDir(filepath.Join(v.dir, vaultDir), func(full string, d fs.DirEntry, err error) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		rest, relErr := filepath.Rel(v.dir, full)
+		if relErr != nil {
+			return relErr
+		}
+		name := filepath.ToSlash(rest)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // removed a moment ago
+		case err != nil && vaultDay.MatchString(name): // All says so
+		case err != nil:
+			found(name, "unreadable", err.Error())
+		case d.IsDir() && vaultDirs.MatchString(name):
+		case d.IsDir():
+			found(name, "added", "it is no directory of the vault")
+			return fs.SkipDir
+		case !d.Type().IsRegular():
+			found(name, "altered", "it is no plain file: a link, or a device")
+		case !fileOfVault(strings.TrimSuffix(name, partSuffix)):
+			found(name, "added", "it is no file of the vault")
+		case strings.HasSuffix(name, partSuffix):
+			if info, err := d.Info(); err == nil && (begun.IsZero() || info.ModTime().Before(begun)) {
+				found(name, "added", "it was begun before the newest start, and never ended")
+			}
+		}
+		return nil
+	})
+}
+
+// fileOfVault reports whether a name is that of a body or of facts.
+func fileOfVault(name string) bool {
+	m := nameShape.FindStringSubmatch(name)
+	if m == nil || m[3] == "" {
+		return false
+	}
+	_, err := began(m[2])
+	return err == nil
+}
+
+var (
+	vaultDay  = regexp.MustCompile(`^vault/\d{4}/\d{2}/\d{2}$`)
+	vaultDirs = regexp.MustCompile(`^vault(/\d{4}(/\d{2}(/\d{2})?)?)?$`)
+)

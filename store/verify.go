@@ -88,7 +88,18 @@ func (l *looking) all(ctx context.Context) (err error) {
 	if l.keys, err = keys.withHeaders(); err != nil {
 		return err
 	}
-	for _, look := range []func(context.Context) error{l.aside, l.bodies, l.originals} {
+	for _, lost := range l.stated.lost {
+		l.find(Stored{Name: fmt.Sprintf("leaf %d", lost.seq), ID: lost.id}, "missing",
+			fmt.Sprintf("it was destroyed, and the ledger says that it was held until %s", lost.until))
+	}
+	for _, look := range []func(context.Context) error{
+		l.aside,
+		l.bodies,
+		l.originals,
+		l.astray,
+		l.strange,
+		l.tapes,
+	} {
 		if err := look(ctx); err != nil {
 			return err
 		}
@@ -111,7 +122,8 @@ func (l *looking) bodies(ctx context.Context) error {
 			return cmp.Or(context.Cause(ctx), err)
 		}
 		leaf := l.stated.of(st.ID)
-		if leaf != nil {
+		there := err != nil || placed(l.s.Blobs, st)
+		if leaf != nil && there {
 			leaf.found = true
 		}
 		switch {
@@ -124,6 +136,9 @@ func (l *looking) bodies(ctx context.Context) error {
 			continue
 		case leaf.over:
 			l.find(st, "added", "the ledger says it was ended; it is there")
+			continue
+		case !there:
+			l.find(st, "added", "the recording of that id lies elsewhere, and nothing looks for it here")
 			continue
 		case l.o.passes(leaf), l.o.Behind != "" && (strings.HasPrefix(l.o.Behind, originalsDir) || st.Name <= l.o.Behind):
 			continue
@@ -147,44 +162,12 @@ func (l *looking) bodies(ctx context.Context) error {
 			}
 		}
 	}
-	return l.astray(ctx)
+	return nil
 }
 
 // passes reports whether a recording is not among those to be looked at.
 func (o *VerifyOptions) passes(leaf *sealedLeaf) bool {
 	return !o.Since.IsZero() && leaf.at < o.Since.UnixNano() || o.Sample > 0 && o.Sample < 1 && rand.Float64() >= o.Sample
-}
-
-// astray reports bodies that no leaf at hand speaks of: the leaves of days that
-// died are not at hand, so they are looked for once more.
-func (l *looking) astray(ctx context.Context) error {
-	if len(l.strays) == 0 {
-		return nil
-	}
-	dir := filepath.Join(l.s.dir, ledgerDir)
-	dies := make(map[string]Day)
-	for text, err := range leavesOf(dir, sizeOf(filepath.Join(dir, leavesFile))) {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		var leaf Leaf
-		if err == nil && leaf.UnmarshalText(text) == nil && l.strays[leaf.Subject] != nil && leaf.Public["dies"] != "" {
-			dies[leaf.Subject] = Day(leaf.Public["dies"])
-		}
-	}
-	for id, bodies := range l.strays {
-		detail := "the ledger knows no such recording"
-		if day, known := dies[id]; known {
-			detail = "the ledger says that its day is over; it is there"
-			if l.w.changed(string(day)) {
-				continue // it is dying
-			}
-		}
-		for _, st := range bodies {
-			l.find(st, "added", detail)
-		}
-	}
-	return nil
 }
 
 // one holds a body, its header and its facts against their leaf.
@@ -215,8 +198,9 @@ func (l *looking) one(ctx context.Context, st Stored, leaf *sealedLeaf) error {
 			what = "missing"
 		}
 		l.find(st, what, wrong)
+		return nil
 	}
-	return nil
+	return l.row(ctx, st)
 }
 
 // header holds the age header with a name against its digest in the leaf; zero:
@@ -234,57 +218,6 @@ func (l *looking) header(st Stored, name string, leaf *sealedLeaf, stated sum256
 	case sha256.Sum256(b) != stated:
 		l.find(st, "altered", fmt.Sprintf("its age header is not what leaf %d states: nothing opens it", leaf.seq))
 	}
-}
-
-// originals holds every original against the leaf of its recording.
-func (l *looking) originals(ctx context.Context) error {
-	if l.s.originals == nil {
-		return nil
-	}
-	expected := make(map[string]string) // the recording of each
-	for _, leaves := range l.stated.days {
-		for id, leaf := range leaves {
-			if sibling, err := originalID(id.String()); err == nil && leaf.original != nil && !leaf.over {
-				expected[sibling] = id.String()
-			}
-		}
-	}
-	for st, err := range l.s.originals.All(ctx, time.Time{}) {
-		if ctx.Err() != nil || err != nil && st.Name == "" {
-			return cmp.Or(context.Cause(ctx), err)
-		}
-		id := expected[st.ID]
-		delete(expected, st.ID)
-		leaf := l.stated.of(id)
-		name := originalsDir + "/" + st.Name
-		if leaf == nil || l.o.passes(leaf) || strings.HasPrefix(l.o.Behind, originalsDir) && name <= l.o.Behind {
-			continue // a call that is being sealed, or one of a day that is over
-		}
-		d := newDigest(io.Discard)
-		if err == nil {
-			err = l.o.digestBody(ctx, l.s.originals, st.Name, d)
-		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		sibling := st.ID
-		st.Name, st.ID = name, id
-		switch {
-		case err != nil:
-			l.find(st, "unreadable", err.Error())
-		case digestIn(d.hex()) != leaf.original.sha256:
-			l.find(st, "altered", fmt.Sprintf("the original is not what leaf %d states", leaf.seq))
-		}
-		l.header(st, sibling, leaf, leaf.original.header)
-		l.v.Bytes += d.n
-		if l.o.Read != nil {
-			l.o.Read(name, &l.v)
-		}
-	}
-	for _, id := range expected {
-		l.miss(id, l.stated.of(id), "the original that it speaks of is not there")
-	}
-	return nil
 }
 
 func (l *looking) miss(id string, leaf *sealedLeaf, detail string) {
