@@ -5,20 +5,16 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"path"
-	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
-
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 // The files of a bundle's contents. Of each recording there is a folder named by
@@ -29,15 +25,21 @@ import (
 //	<ULID>/…                    what the bundle was given beside them
 //	<ULID>/ledger/17.leaf       each leaf that speaks of it
 //	<ULID>/ledger/17.tlog-proof that it is in the tree of the checkpoint (C2SP tlog-proof)
-//	<ULID>/ledger/17.row.json   the readable row beside it, with its salt
+//	<ULID>/ledger/17.row.json   the readable row beside it, with its salt; absent
+//	                            where the leaf names none, or it was destroyed
+//	ledger/12.leaf, …           that the rows of such a month were destroyed
 //	checkpoint                  a signed note
 //	ledger.pub                  the key it is signed with
 //	witnessed, witness.pub      an earlier one that a witness cosigned, and its key;
 //	                            absent where there is no witness
 //	growth                      that it is the beginning of the checkpoint (the request
 //	                            of C2SP tlog-witness)
-//	report.html, READ-ME.txt    for people; they prove nothing
+//	report.html, READ-ME.txt    for people
 //	SHA256SUMS                  of all files but itself, for sha256sum -c
+//
+// The leaf of the handing out states what is for people and for ears; ledger/,
+// checkpoint, witnessed, witness.pub and growth prove themselves. Another file is
+// none of a bundle.
 const (
 	bundleCheckpoint = "checkpoint"
 	bundleKey        = "ledger.pub"
@@ -74,8 +76,9 @@ type Bundle struct {
 	Reason     string
 	Document   string // number of the document that asks for it
 	ReadMe     []byte
-	// Report writes the page that people read; it is given what is stated, and
-	// what a witness saw of it, whose Note is nil when there is none.
+	// Report writes the page that people read; it is given what the ledger stated
+	// before the handing out, and what a witness saw of it, whose Note is nil when
+	// there is none.
 	Report func(w io.Writer, c Checkpoint, seen Cosigned, key string) error
 }
 
@@ -85,6 +88,14 @@ type handedOut struct {
 	Document string `json:"document"`
 }
 
+// Public facts of the leaf of a bundle.
+const (
+	contentsFact = "contents-sha256" // of the list of sums of the recording's folder, but for ledger/
+	bundleFact   = "bundle-sha256"   // of the list of sums of all files but those that prove
+	sizeFact     = "ledger-size"     // leaves of the ledger before it
+	leavesFact   = "leaves-sha256"   // of the list of sums of those of them that speak of the recording
+)
+
 // WriteBundle writes the contents of a bundle, in clear, as a zip: who calls it
 // seals them with SealBundle. The ledger is told of each recording before its
 // first byte is written. The keys must be unlocked.
@@ -92,64 +103,130 @@ func (s *Store) WriteBundle(ctx context.Context, w io.Writer, b Bundle) error {
 	if s.Ledger == nil {
 		return errors.New("a store in clear has no ledger to prove anything with")
 	}
-	out := bundleWriter{zip: zip.NewWriter(w), sums: map[string]string{}}
-	files := make([][]BundleFile, len(b.Recordings))
-	ids := map[string]bool{}
-	for i, r := range b.Recordings {
-		if ids[r.Row.ID] {
+	h := handing{s: s, Bundle: b, ids: map[string]bool{}, out: bundleWriter{zip: zip.NewWriter(w), sums: map[string]string{}}}
+	for _, r := range b.Recordings {
+		if h.ids[r.Row.ID] {
 			return fmt.Errorf("%s is named twice", r.Row.ID)
 		}
-		ids[r.Row.ID] = true
+		h.ids[r.Row.ID] = true
 		audio, err := s.OpenAudio(ctx, r.Row)
 		if err != nil {
 			return err
 		}
 		defer audio.Close()
-		if files[i], err = filesOfBundled(r, audio); err != nil {
-			return err
-		}
-	}
-	for i, r := range b.Recordings {
-		digest, err := contentsDigest(files[i])
+		files, err := filesOfBundled(r, audio)
 		if err != nil {
 			return err
 		}
-		if _, err := s.Ledger.Append(Entry{Kind: EventExported, Subject: r.Row.ID, Row: handedOut{b.Reason, b.Document},
-			Public: map[string]string{"format": bundleFormat, "contents-sha256": digest}}); err != nil {
-			return err
-		}
+		h.files = append(h.files, files)
 	}
-	seen, witnessKey := s.Ledger.Witnessed()
-	c, err := s.Ledger.Checkpoint()
+	if err := h.prepare(); err != nil {
+		return err
+	}
+	if err := h.tell(); err != nil {
+		return err
+	}
+	return h.write()
+}
+
+// handing is one handing out of a bundle.
+type handing struct {
+	s *Store
+	Bundle
+	ids    map[string]bool
+	files  [][]BundleFile // of each recording
+	report []byte
+
+	before     Checkpoint // of the ledger as the report knows it
+	seen       Cosigned
+	witnessKey string
+	spoken     bundledLeaves
+	out        bundleWriter
+}
+
+// prepare makes what the leaves will state: all files but those that prove.
+func (h *handing) prepare() (err error) {
+	h.seen, h.witnessKey = h.s.Ledger.Witnessed()
+	if h.before, err = h.s.Ledger.Checkpoint(); err != nil {
+		return err
+	}
+	var report bytes.Buffer
+	if err := h.Report(&report, h.before, h.seen, h.s.Ledger.VerifierKey()); err != nil {
+		return fmt.Errorf("%s: %w", bundleReport, err)
+	}
+	h.report = report.Bytes()
+	h.spoken, err = h.s.leavesAbout(h.ids, h.before.Size)
+	return err
+}
+
+// forPeople are the files beside the folders that the leaves state, too.
+func (h *handing) forPeople() []BundleFile {
+	return []BundleFile{
+		{bundleReadMe, fixed(h.ReadMe)},
+		{bundleReport, fixed(h.report)},
+		{bundleKey, fixed([]byte(h.s.Ledger.VerifierKey() + "\n"))},
+	}
+}
+
+// tell has the ledger hold what is handed out.
+func (h *handing) tell() error {
+	whole, err := sumsOf(h.forPeople())
 	if err != nil {
 		return err
 	}
-	if err := out.put(bundleReadMe, fixed(b.ReadMe)); err != nil {
+	var contents []string
+	for i, r := range h.Recordings {
+		sums, err := sumsOf(h.files[i])
+		if err != nil {
+			return err
+		}
+		contents = append(contents, sumsDigest(sums))
+		for name, sum := range sums {
+			whole[path.Join(r.Row.ID, name)] = sum
+		}
+	}
+	for i, r := range h.Recordings {
+		if _, err := h.s.Ledger.Append(Entry{Kind: EventExported, Subject: r.Row.ID, Row: handedOut{h.Reason, h.Document}, Public: map[string]string{
+			"format": bundleFormat, contentsFact: contents[i], bundleFact: sumsDigest(whole),
+			sizeFact: strconv.FormatInt(h.before.Size, 10), leavesFact: sumsDigest(h.spoken.sums(r.Row.ID)),
+		}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write writes all files: the leaves, and their proofs, as the ledger stands now.
+func (h *handing) write() error {
+	c, err := h.s.Ledger.Checkpoint()
+	if err != nil {
 		return err
 	}
-	if err := out.put(bundleReport, func(w io.Writer) error { return b.Report(w, c, seen, s.Ledger.VerifierKey()) }); err != nil {
-		return err
+	for _, f := range h.forPeople() {
+		if err := h.out.put(f.Name, f.Write); err != nil {
+			return err
+		}
 	}
-	for i, r := range b.Recordings {
-		for _, f := range files[i] {
-			if err := out.put(path.Join(r.Row.ID, f.Name), f.Write); err != nil {
+	for i, r := range h.Recordings {
+		for _, f := range h.files[i] {
+			if err := h.out.put(path.Join(r.Row.ID, f.Name), f.Write); err != nil {
 				return err
 			}
 		}
 	}
-	if err := s.bundleLeaves(&out, ids, c); err != nil {
+	if err := h.leaves(c); err != nil {
 		return err
 	}
-	if err := errors.Join(out.put(bundleCheckpoint, fixed(c.Note)), out.put(bundleKey, fixed([]byte(s.Ledger.VerifierKey()+"\n")))); err != nil {
+	if err := h.out.put(bundleCheckpoint, fixed(c.Note)); err != nil {
 		return err
 	}
-	if err := s.bundleWitness(&out, seen, witnessKey, c); err != nil {
+	if err := h.s.bundleWitness(&h.out, h.seen, h.witnessKey, c); err != nil {
 		return err
 	}
-	if err := out.put(bundleSums, fixed(sumList(out.sums))); err != nil {
+	if err := h.out.put(bundleSums, fixed(sumList(h.out.sums))); err != nil {
 		return err
 	}
-	return out.zip.Close()
+	return h.out.zip.Close()
 }
 
 func fixed(b []byte) func(io.Writer) error {
@@ -175,19 +252,20 @@ func filesOfBundled(r Bundled, audio *Audio) ([]BundleFile, error) {
 	}, r.Beside...), nil
 }
 
-// contentsDigest is the SHA-256 of the list of the files' sums, sorted by name.
-func contentsDigest(files []BundleFile) (string, error) {
+// sumsOf are the SHA-256 of files, by name.
+func sumsOf(files []BundleFile) (map[string]string, error) {
 	sums := map[string]string{}
 	for _, f := range files {
 		d := newDigest(io.Discard)
 		if err := f.Write(d); err != nil {
-			return "", fmt.Errorf("%s: %w", f.Name, err)
+			return nil, fmt.Errorf("%s: %w", f.Name, err)
 		}
 		sums[f.Name] = d.hex()
 	}
-	return sumsDigest(sums), nil
+	return sums, nil
 }
 
+// sumsDigest is the SHA-256 of the list of sums, sorted by name.
 func sumsDigest(sums map[string]string) string {
 	sum := sha256.Sum256(sumList(sums))
 	return hex.EncodeToString(sum[:])
@@ -221,44 +299,6 @@ func (o *bundleWriter) put(name string, write func(io.Writer) error) error {
 	return nil
 }
 
-// bundleLeaves puts every leaf that speaks of one of the recordings, with its
-// proof and its row.
-func (s *Store) bundleLeaves(out *bundleWriter, ids map[string]bool, c Checkpoint) error {
-	dir := filepath.Join(s.dir, ledgerDir)
-	seq := int64(-1)
-	for text, err := range leavesOf(dir, math.MaxInt64) {
-		if err != nil {
-			return fmt.Errorf("ledger: %w", err)
-		}
-		if seq++; seq >= c.Size {
-			return nil
-		}
-		var leaf Leaf
-		if err := leaf.UnmarshalText(text); err != nil || !ids[leaf.Subject] {
-			continue
-		}
-		_, proof, err := s.Ledger.ProveLeaf(seq, c)
-		if err != nil {
-			return err
-		}
-		name := path.Join(leaf.Subject, bundleLedger, fmt.Sprint(seq))
-		if err := errors.Join(out.put(name+".leaf", fixed(text)), out.put(name+".tlog-proof", fixed(proofText(seq, proof, c)))); err != nil {
-			return err
-		}
-		row, err := rowBeside(dir, leaf)
-		if err != nil {
-			return err
-		}
-		if row == nil {
-			continue // destroyed with its month, or there never was one
-		}
-		if err := out.put(name+".row.json", fixed(append(row, '\n'))); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // bundleWitness puts what a witness cosigned before, and the proof that c begins
 // with it.
 func (s *Store) bundleWitness(out *bundleWriter, seen Cosigned, witnessKey string, c Checkpoint) error {
@@ -274,37 +314,4 @@ func (s *Store) bundleWitness(out *bundleWriter, seen Cosigned, witnessKey strin
 		return err
 	}
 	return errors.Join(out.put(bundleWitnessed, fixed(seen.Note)), out.put(bundleWitness, fixed([]byte(witnessKey+"\n"))), out.put(bundleGrowth, fixed(growth)))
-}
-
-const proofHead = "c2sp.org/tlog-proof@v1\n"
-
-// proofText writes an inclusion proof with the checkpoint it leads to.
-func proofText(seq int64, proof tlog.RecordProof, c Checkpoint) []byte {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "%sindex %d\n", proofHead, seq)
-	for _, h := range proof {
-		fmt.Fprintln(&b, base64.StdEncoding.EncodeToString(h[:]))
-	}
-	b.WriteByte('\n')
-	b.Write(c.Note)
-	return b.Bytes()
-}
-
-// rowBeside finds the readable row of a leaf as it was saved; nil when it is
-// gone.
-func rowBeside(dir string, leaf Leaf) ([]byte, error) {
-	if leaf.Row == "" {
-		return nil, nil
-	}
-	lines, err := linesOf(filepath.Join(dir, rowsDir, leaf.Time.Format(rowsMonth)+rowsExt))
-	if err != nil {
-		return nil, err
-	}
-	for _, line := range lines {
-		var saved savedRow
-		if json.Unmarshal(line, &saved) == nil && saved.Digest == leaf.Row {
-			return line, nil
-		}
-	}
-	return nil, nil
 }

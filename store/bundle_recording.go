@@ -2,13 +2,16 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,18 +46,70 @@ func (c *bundleContents) recording(id string) {
 	}
 	c.step(id+": the audio is what was sealed", err, "SHA-256 %s", c.sums[audio])
 	c.step(id+": the facts agree with the ledger", c.facts(id, sealed), "%s ms, %s packets, %s gaps, state %s", sealed.Public["milliseconds"], sealed.Public["packets"], sealed.Public["gaps"], sealed.Public["state"])
-	out, err := theLeaf(leaves, "that it was handed out", func(l provenLeaf) bool {
-		return l.Kind == EventExported && l.Public["format"] == bundleFormat && l.Public["contents-sha256"] == c.contents(id)
-	})
+	rows, destroyed, err := c.rowsOf(leaves)
+	c.step(id+": the readable rows beside its leaves are here", err, "here: %d; destroyed with their month: %d", rows, destroyed)
+	c.handedOut(id, leaves)
+}
+
+// handedOut holds the files, and the leaves that speak of a recording, against the
+// leaf of the handing out.
+func (c *bundleContents) handedOut(id string, leaves []provenLeaf) {
+	ofFolder := func(l provenLeaf) bool {
+		return l.Kind == EventExported && l.Public["format"] == bundleFormat && l.Public[contentsFact] == c.contents(id)
+	}
+	whole := c.whole()
+	// The same may have been handed out before, with another report.
+	out, err := theLeaf(leaves, "that it was handed out so", func(l provenLeaf) bool { return ofFolder(l) && l.Public[bundleFact] == whole })
 	if err != nil {
-		err = errors.New("no leaf states that these files were handed out")
+		out, err = theLeaf(leaves, "that these files were handed out", ofFolder)
 	}
-	c.step(id+": the ledger says that these files were handed out", err, "leaf %d, on %s", out.seq, out.Time.Format("2006-01-02 15:04:05 MST"))
-	err = nil
-	if slices.ContainsFunc(leaves, func(l provenLeaf) bool { return l.Kind == EventDeleted }) {
-		err = errors.New("the ledger says that it was destroyed before")
+	if !c.step(id+": the ledger says that these files were handed out", err, "leaf %d, on %s", out.seq, out.Time.Format("2006-01-02 15:04:05 MST")) {
+		return
 	}
-	c.step(id+": it was not destroyed before it was handed out", err, "")
+	if out.Public[bundleFact] != whole {
+		err = fmt.Errorf("%s, %s or a recording is not what leaf %d states", bundleReport, bundleReadMe, out.seq)
+	}
+	c.step(id+": it was handed out with this report and these recordings, and no others", err, "leaf %d", out.seq)
+
+	size, err := strconv.ParseInt(out.Public[sizeFact], 10, 64)
+	if err != nil {
+		err = fmt.Errorf("leaf %d does not state which those are", out.seq)
+	}
+	before := map[string]string{}
+	for _, l := range leaves {
+		if l.seq < size {
+			before[leafName("", l.seq)] = c.sums[leafName(id, l.seq)]
+		}
+		if l.Kind == EventDeleted {
+			err = fmt.Errorf("leaf %d says that it was destroyed", l.seq)
+		}
+	}
+	if err == nil && sumsDigest(before) != out.Public[leavesFact] {
+		err = errors.New("leaves that spoke of it were taken out")
+	}
+	c.step(id+": none of the leaves that spoke of it before says that it was destroyed", err, "as leaf %d states there were: %d", out.seq, len(before))
+}
+
+// rowsOf counts the readable rows of leaves that are here, and those that the
+// ledger says were destroyed; another that is missing is an error.
+func (c *bundleContents) rowsOf(leaves []provenLeaf) (here, destroyed int, err error) {
+	gone, err := c.leaves("")
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, l := range leaves {
+		month := l.Time.Format(rowsMonth)
+		switch {
+		case l.Row == "":
+		case l.row != nil:
+			here++
+		case slices.ContainsFunc(gone, func(g provenLeaf) bool { return g.Subject == month }):
+			destroyed++
+		default:
+			return here, destroyed, fmt.Errorf("leaf %d has one, and it was taken out", l.seq)
+		}
+	}
+	return here, destroyed, nil
 }
 
 func theLeaf(leaves []provenLeaf, what string, is func(provenLeaf) bool) (provenLeaf, error) {
@@ -78,6 +133,42 @@ func (c *bundleContents) below(id string) map[string]string {
 	return files
 }
 
+// whole is the digest of all files but those that prove themselves.
+func (c *bundleContents) whole() string {
+	files := maps.Clone(c.sums)
+	for _, name := range []string{bundleCheckpoint, bundleWitnessed, bundleWitness, bundleGrowth} {
+		delete(files, name)
+	}
+	maps.DeleteFunc(files, func(name, _ string) bool { return bundleProof.MatchString(name) })
+	return sumsDigest(files)
+}
+
+var (
+	bundleProof  = regexp.MustCompile(`^(?:[0-9A-Z]{26}/)?ledger/(?:0|[1-9][0-9]*)(\.leaf|\.tlog-proof|\.row\.json)$`)
+	bundleFolder = regexp.MustCompile(`^([0-9A-Z]{26})/[^/]+$`)
+)
+
+// others looks for files that no bundle holds, or that prove nothing in it.
+func (c *bundleContents) others() error {
+	for _, name := range slices.Sorted(maps.Keys(c.sums)) {
+		known := slices.Contains([]string{bundleCheckpoint, bundleKey, bundleReport, bundleReadMe}, name)
+		switch {
+		case name == bundleWitnessed, name == bundleWitness, name == bundleGrowth:
+			known = c.sums[bundleWitnessed] != ""
+		case bundleProof.MatchString(name):
+			ext := bundleProof.FindStringSubmatch(name)[1]
+			known = c.sums[strings.TrimSuffix(name, ext)+leafExt] != ""
+		case bundleFolder.MatchString(name):
+			_, err := began(bundleFolder.FindStringSubmatch(name)[1])
+			known = err == nil
+		}
+		if !known {
+			return fmt.Errorf("%s was added: it is no file of a bundle", name)
+		}
+	}
+	return nil
+}
+
 func (c *bundleContents) audio(id string) (string, error) {
 	for name := range c.below(id) {
 		if strings.HasPrefix(name, "audio.") {
@@ -94,17 +185,17 @@ func (c *bundleContents) contents(id string) string {
 	return sumsDigest(files)
 }
 
-// leaves proves each leaf of a recording, in order.
+// leaves proves each leaf of a recording, in order; of "" those that say of rows
+// that they were destroyed.
 func (c *bundleContents) leaves(id string) ([]provenLeaf, error) {
 	var list []provenLeaf
-	for name := range c.below(id) {
-		number, ok := strings.CutSuffix(name, ".leaf")
-		if !ok {
+	for name := range c.sums {
+		number, ok := strings.CutSuffix(name, leafExt)
+		if !ok || path.Dir(number) != path.Join(id, bundleLedger) {
 			continue
 		}
-		number, ok = strings.CutPrefix(number, bundleLedger+"/")
-		seq, err := strconv.ParseInt(number, 10, 64)
-		if !ok || err != nil {
+		seq, err := strconv.ParseInt(path.Base(number), 10, 64)
+		if err != nil || leafName(id, seq) != name {
 			return nil, fmt.Errorf("%s is no name of a leaf", name)
 		}
 		leaf, err := c.leaf(id, seq)
@@ -113,17 +204,17 @@ func (c *bundleContents) leaves(id string) ([]provenLeaf, error) {
 		}
 		list = append(list, leaf)
 	}
-	slices.SortFunc(list, func(a, b provenLeaf) int { return int(a.seq - b.seq) })
+	slices.SortFunc(list, func(a, b provenLeaf) int { return cmp.Compare(a.seq, b.seq) })
 	return list, nil
 }
 
 func (c *bundleContents) leaf(id string, seq int64) (l provenLeaf, err error) {
-	name := fmt.Sprintf("%s/%s/%d", id, bundleLedger, seq)
-	text, err := c.read(name + ".leaf")
+	name := strings.TrimSuffix(leafName(id, seq), leafExt)
+	text, err := c.read(name + leafExt)
 	if err != nil {
 		return l, err
 	}
-	proof, err := c.read(name + ".tlog-proof")
+	proof, err := c.read(name + proofExt)
 	if err != nil {
 		return l, err
 	}
@@ -138,13 +229,13 @@ func (c *bundleContents) leaf(id string, seq int64) (l provenLeaf, err error) {
 	if err := l.UnmarshalText(text); err != nil {
 		return l, err
 	}
-	if l.Subject != id {
+	if l.Subject != id && (id != "" || l.Kind != EventRowsDestroyed) {
 		return l, fmt.Errorf("it speaks of %s", l.Subject)
 	}
-	if c.sums[name+".row.json"] == "" {
+	if c.sums[name+rowExt] == "" {
 		return l, nil
 	}
-	saved, err := c.read(name + ".row.json")
+	saved, err := c.read(name + rowExt)
 	if err == nil {
 		l.row, err = openRow(saved, l.Row)
 	}

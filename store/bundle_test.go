@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 )
@@ -87,7 +88,7 @@ func TestBundleHolds(t *testing.T) {
 	with.Key = key
 	r, err := VerifyBundle(file, with)
 	check(t, err)
-	if !r.OK || len(r.Steps) != 12 || r.Key != key {
+	if !r.OK || len(r.Steps) != 15 || r.Key != key {
 		t.Errorf("%+v", r)
 	}
 	b, err := os.ReadFile(file)
@@ -160,10 +161,14 @@ func TestForgedBundleIsFound(t *testing.T) {
 	w := openWitness(t, scratch(t), System{}, s.Ledger.VerifierKey())
 	defer w.Close()
 	cosign(t, w, s.Ledger, 0)
+	s.Tell(Entry{Kind: EventHeard, Subject: row.ID, Row: "kim"})
 	readMe := []byte("what it is")
 	var contents bytes.Buffer
 	check(t, s.WriteBundle(t.Context(), &contents, Bundle{Recordings: []Bundled{{Row: row}}, ReadMe: readMe,
-		Report: func(w io.Writer, _ Checkpoint, _ Cosigned, _ string) error { return nil }}))
+		Report: func(w io.Writer, _ Checkpoint, _ Cosigned, _ string) error {
+			_, err := io.WriteString(w, "<h1>one call</h1>")
+			return err
+		}}))
 	id, err := age.GenerateX25519Identity()
 	check(t, err)
 	for name, change := range map[string]func(name string, b []byte) []byte{
@@ -189,9 +194,39 @@ func TestForgedBundleIsFound(t *testing.T) {
 			}
 			return b
 		},
+		"the readable rows beside its leaves are here": func(name string, b []byte) []byte {
+			if strings.HasSuffix(name, rowExt) {
+				return nil
+			}
+			return b
+		},
+		"with this report and these recordings, and no others": func(name string, b []byte) []byte {
+			if name == bundleReport {
+				return []byte("<h1>He threatened her.</h1>")
+			}
+			return b
+		},
+		"none of the leaves that spoke of it before": func(name string, b []byte) []byte {
+			if strings.Contains(name, bundleLedger+"/1.") {
+				return nil
+			}
+			return b
+		},
+		"expert-opinion.pdf was added": func(name string, b []byte) []byte {
+			if name == "expert-opinion.pdf" {
+				return []byte("he is guilty")
+			}
+			return b
+		},
+		"ledger/0.row.json was added": func(name string, b []byte) []byte {
+			if strings.HasSuffix(name, "/0.leaf") {
+				return nil
+			}
+			return b
+		},
 		"the state of the ledger": func(name string, b []byte) []byte {
 			if name == bundleCheckpoint {
-				return bytes.Replace(b, []byte("\n2\n"), []byte("\n3\n"), 1)
+				return bytes.Replace(b, []byte("\n3\n"), []byte("\n4\n"), 1)
 			}
 			return b
 		},
@@ -239,7 +274,8 @@ func TestForgedBundleIsFound(t *testing.T) {
 	}
 }
 
-// forged is a bundle's contents with files changed and all sums made anew.
+// forged is a bundle's contents with files changed, taken out where change returns
+// nil, or an opinion put in, and all sums made anew.
 func forged(t testing.TB, contents []byte, change func(name string, b []byte) []byte) io.Reader {
 	t.Helper()
 	z, err := zip.NewReader(bytes.NewReader(contents), int64(len(contents)))
@@ -254,9 +290,66 @@ func forged(t testing.TB, contents []byte, change func(name string, b []byte) []
 		check(t, err)
 		b, err := io.ReadAll(in)
 		check(t, err)
-		check(t, out.put(f.Name, fixed(change(f.Name, b))))
+		if b = change(f.Name, b); b != nil {
+			check(t, out.put(f.Name, fixed(b)))
+		}
+	}
+	if b := change("expert-opinion.pdf", nil); b != nil {
+		check(t, out.put("expert-opinion.pdf", fixed(b)))
 	}
 	check(t, out.put(bundleSums, fixed(sumList(out.sums))))
 	check(t, out.zip.Close())
 	return &again
 }
+
+// TestBundleOfTwoHoldsTogether takes one of two recordings out of a bundle.
+func TestBundleOfTwoHoldsTogether(t *testing.T) {
+	s := openStore(t, t.TempDir(), unsyncedSystem())
+	first, second := sealedOn(t, s, "2027-02-22"), sealedOn(t, s, "2027-02-22")
+	var contents bytes.Buffer
+	check(t, s.WriteBundle(t.Context(), &contents, Bundle{Recordings: []Bundled{{Row: first}, {Row: second}}, ReadMe: []byte("r"), Report: noReport}))
+	for without, want := range map[string]string{"none": "", second.ID: first.ID + ": it was handed out with this report and these recordings, and no others"} {
+		file := filepath.Join(t.TempDir(), "case.zip")
+		check(t, SealBundle(file, BundleTo{Passphrase: "x", WorkFactor: 4}, []byte("r"), forged(t, contents.Bytes(), func(name string, b []byte) []byte {
+			if strings.HasPrefix(name, without) {
+				return nil
+			}
+			return b
+		})))
+		r, err := VerifyBundle(file, BundleWith{Passphrase: func() (string, error) { return "x", nil }})
+		check(t, err)
+		if found := strings.Join(wrong(r), "\n"); !strings.HasPrefix(found, want) || (want == "") != r.OK {
+			t.Errorf("without %s: %s", without, found)
+		}
+	}
+}
+
+// TestBundleSaysThatRowsWereDestroyed hands out a recording whose readable rows
+// went with their month, and takes the leaf that says so out.
+func TestBundleSaysThatRowsWereDestroyed(t *testing.T) {
+	s := openStore(t, t.TempDir(), unsyncedSystem())
+	at := noon
+	s.Ledger.now = func() time.Time { return at }
+	row := sealedOn(t, s, "2027-02-22")
+	at = noon.AddDate(0, 2, 0)
+	s.Tell(Entry{Kind: EventStarted})
+	check(t, s.Ledger.DestroyRows("2026-03"))
+	var contents bytes.Buffer
+	check(t, s.WriteBundle(t.Context(), &contents, Bundle{Recordings: []Bundled{{Row: row}}, ReadMe: []byte("r"), Report: noReport}))
+	for without, want := range map[string]string{"none": "here: 1; destroyed with their month: 1", bundleLedger + "/": "leaf 0 has one, and it was taken out"} {
+		file := filepath.Join(t.TempDir(), "case.zip")
+		check(t, SealBundle(file, BundleTo{Passphrase: "x", WorkFactor: 4}, []byte("r"), forged(t, contents.Bytes(), func(name string, b []byte) []byte {
+			if strings.HasPrefix(name, without) {
+				return nil
+			}
+			return b
+		})))
+		r, err := VerifyBundle(file, BundleWith{Passphrase: func() (string, error) { return "x", nil }})
+		check(t, err)
+		if !strings.Contains(fmt.Sprint(r.Steps), want) || r.OK != (without == "none") {
+			t.Errorf("without %s: %+v", without, r.Steps)
+		}
+	}
+}
+
+func noReport(io.Writer, Checkpoint, Cosigned, string) error { return nil }

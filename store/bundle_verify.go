@@ -80,6 +80,7 @@ func (r *BundleReport) verify(f io.ReaderAt, size int64, with BundleWith) {
 	if !r.step("every file is listed in SHA256SUMS and is what it was", c.readSums(), "%d files", len(c.sums)) {
 		return
 	}
+	r.step("there is no file that does not belong into a bundle", c.others(), "")
 	inner, err := c.read(bundleReadMe)
 	if err == nil && !bytes.Equal(inner, readMe) {
 		err = errors.New("it was changed after it was sealed")

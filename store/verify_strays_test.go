@@ -50,7 +50,9 @@ func TestVerifyFindsWhatDoesNotBelong(t *testing.T) {
 			[]string{"altered vault/2026/03/01/ID.body"},
 		},
 		"a text in the vault": {
-			func(at place) error { return os.WriteFile(filepath.Join(filepath.Dir(at.body), "hello.txt"), nil, 0o600) },
+			func(at place) error {
+				return os.WriteFile(filepath.Join(filepath.Dir(at.body), "hello.txt"), nil, 0o600)
+			},
 			[]string{"added vault/2026/03/01/hello.txt"},
 		},
 		"a file above the days": {
@@ -90,7 +92,9 @@ func TestVerifyFindsWhatDoesNotBelong(t *testing.T) {
 			[]string{"added originals/vault/2026/03/02/*.body", "missing leaf"},
 		},
 		"a text among the originals": {
-			func(at place) error { return os.WriteFile(filepath.Join(filepath.Dir(at.original), "x.txt"), nil, 0o600) },
+			func(at place) error {
+				return os.WriteFile(filepath.Join(filepath.Dir(at.original), "x.txt"), nil, 0o600)
+			},
 			[]string{"added originals/vault/2026/03/01/x.txt"},
 		},
 		"facts of an original": {
