@@ -97,7 +97,7 @@ const (
 )
 
 // WriteBundle writes the contents of a bundle, in clear, as a zip: who calls it
-// seals them with SealBundle. The ledger is told of each recording before its
+// seals them with BeginBundle. The ledger is told of each recording before its
 // first byte is written. The keys must be unlocked.
 func (s *Store) WriteBundle(ctx context.Context, w io.Writer, b Bundle) error {
 	if s.Ledger == nil {

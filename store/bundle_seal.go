@@ -53,21 +53,51 @@ func (to BundleTo) recipients() ([]age.Recipient, error) {
 	return list, nil
 }
 
-// SealBundle writes the bundle file name, which must not be there: contents are
-// what WriteBundle writes. Nothing in clear touches a disk. What could not be
-// written whole is removed.
-func SealBundle(name string, to BundleTo, readMe []byte, contents io.Reader) (err error) {
-	recipients, err := to.recipients()
-	if err != nil {
-		return err
+// BundleSeal is a bundle file that was begun, and those it is sealed to. Seal or
+// Abort ends it.
+type BundleSeal struct {
+	name   string
+	sealed *os.File // removed at the end
+	to     []age.Recipient
+}
+
+// BeginBundle begins the bundle file name, which must not be there. It does what
+// can fail before the contents are asked for: once they are, the ledger holds that
+// they were handed out.
+func BeginBundle(name string, to BundleTo) (*BundleSeal, error) {
+	b := &BundleSeal{name: name}
+	var err error
+	if b.to, err = to.recipients(); err != nil {
+		return nil, err
 	}
-	sealed, err := os.CreateTemp(filepath.Dir(name), ".bundle-*")
-	if err != nil {
-		return err
+	// Not kept: whoever is interrupted has no empty file in the way.
+	f, err := b.create()
+	if err == nil {
+		err = errors.Join(f.Close(), os.Remove(name))
 	}
-	defer func() { err = errors.Join(err, sealed.Close(), os.Remove(sealed.Name())) }()
+	if err != nil {
+		return nil, err
+	}
+	b.sealed, err = os.CreateTemp(filepath.Dir(name), ".bundle-*")
+	return b, err
+}
+
+func (b *BundleSeal) create() (*os.File, error) {
+	return os.OpenFile(b.name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
+}
+
+// Abort removes what was begun.
+func (b *BundleSeal) Abort() error { return errors.Join(b.sealed.Close(), os.Remove(b.sealed.Name())) }
+
+// Seal writes the file: contents are what WriteBundle writes. Nothing in clear
+// touches a disk. What could not be written whole is removed.
+func (b *BundleSeal) Seal(readMe []byte, contents io.Reader) error {
+	return errors.Join(b.seal(readMe, contents), b.Abort())
+}
+
+func (b *BundleSeal) seal(readMe []byte, contents io.Reader) error {
 	sum := crc32.NewIEEE()
-	w, err := age.Encrypt(io.MultiWriter(sealed, sum), recipients...)
+	w, err := age.Encrypt(io.MultiWriter(b.sealed, sum), b.to...)
 	if err != nil {
 		return err
 	}
@@ -77,13 +107,13 @@ func SealBundle(name string, to BundleTo, readMe []byte, contents io.Reader) (er
 	if err := w.Close(); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
+	f, err := b.create()
 	if err != nil {
 		return err
 	}
-	err = writeOuter(f, readMe, sealed, sum.Sum32())
+	err = writeOuter(f, readMe, b.sealed, sum.Sum32())
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(name))
+		return errors.Join(err, os.Remove(b.name))
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"filippo.io/age"
@@ -71,7 +72,15 @@ func sealBundle(t testing.TB, s *Store, row *Row, file string, to BundleTo) {
 			return err
 		},
 	}))
-	check(t, SealBundle(file, to, readMe, &contents))
+	check(t, sealFile(file, to, readMe, &contents))
+}
+
+func sealFile(name string, to BundleTo, readMe []byte, contents io.Reader) error {
+	b, err := BeginBundle(name, to)
+	if err != nil {
+		return err
+	}
+	return b.Seal(readMe, contents)
 }
 
 func wrong(r BundleReport) (list []string) {
@@ -102,7 +111,7 @@ func TestBundleHolds(t *testing.T) {
 	if r, err = VerifyBundle(file, with); err != nil || r.OK {
 		t.Errorf("another key than the known one: %v %v", r, err)
 	}
-	if err := SealBundle(file, BundleTo{Passphrase: "x"}, nil, bytes.NewReader(nil)); !errors.Is(err, fs.ErrExist) {
+	if err := sealFile(file, BundleTo{Passphrase: "x"}, nil, bytes.NewReader(nil)); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("written over: %v", err)
 	}
 }
@@ -264,7 +273,7 @@ func TestForgedBundleIsFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "case.zip")
-			check(t, SealBundle(file, BundleTo{Recipients: []string{id.Recipient().String()}}, readMe, forged(t, contents.Bytes(), change)))
+			check(t, sealFile(file, BundleTo{Recipients: []string{id.Recipient().String()}}, readMe, forged(t, contents.Bytes(), change)))
 			r, err := VerifyBundle(file, BundleWith{Identity: []byte(id.String())})
 			check(t, err)
 			if found := strings.Join(wrong(r), "\n"); r.OK != (name == "nothing") || !r.OK && !strings.Contains(found, name) {
@@ -310,7 +319,7 @@ func TestBundleOfTwoHoldsTogether(t *testing.T) {
 	check(t, s.WriteBundle(t.Context(), &contents, Bundle{Recordings: []Bundled{{Row: first}, {Row: second}}, ReadMe: []byte("r"), Report: noReport}))
 	for without, want := range map[string]string{"none": "", second.ID: first.ID + ": it was handed out with this report and these recordings, and no others"} {
 		file := filepath.Join(t.TempDir(), "case.zip")
-		check(t, SealBundle(file, BundleTo{Passphrase: "x", WorkFactor: 4}, []byte("r"), forged(t, contents.Bytes(), func(name string, b []byte) []byte {
+		check(t, sealFile(file, BundleTo{Passphrase: "x", WorkFactor: 4}, []byte("r"), forged(t, contents.Bytes(), func(name string, b []byte) []byte {
 			if strings.HasPrefix(name, without) {
 				return nil
 			}
@@ -338,7 +347,7 @@ func TestBundleSaysThatRowsWereDestroyed(t *testing.T) {
 	check(t, s.WriteBundle(t.Context(), &contents, Bundle{Recordings: []Bundled{{Row: row}}, ReadMe: []byte("r"), Report: noReport}))
 	for without, want := range map[string]string{"none": "here: 1; destroyed with their month: 1", bundleLedger + "/": "leaf 0 has one, and it was taken out"} {
 		file := filepath.Join(t.TempDir(), "case.zip")
-		check(t, SealBundle(file, BundleTo{Passphrase: "x", WorkFactor: 4}, []byte("r"), forged(t, contents.Bytes(), func(name string, b []byte) []byte {
+		check(t, sealFile(file, BundleTo{Passphrase: "x", WorkFactor: 4}, []byte("r"), forged(t, contents.Bytes(), func(name string, b []byte) []byte {
 			if strings.HasPrefix(name, without) {
 				return nil
 			}
@@ -353,3 +362,33 @@ func TestBundleSaysThatRowsWereDestroyed(t *testing.T) {
 }
 
 func noReport(io.Writer, Checkpoint, Cosigned, string) error { return nil }
+
+// TestBundleThatCannotBeWrittenIsNotBegun: nothing is left of one, and of one
+// whose contents did not come.
+func TestBundleThatCannotBeWrittenIsNotBegun(t *testing.T) {
+	dir := t.TempDir()
+	there := filepath.Join(dir, "there.zip")
+	check(t, os.WriteFile(there, nil, 0o600))
+	for name, tc := range map[string]struct {
+		file string
+		to   BundleTo
+	}{
+		"no directory": {filepath.Join(dir, "no", "case.zip"), BundleTo{Passphrase: "x"}},
+		"no recipient": {filepath.Join(dir, "case.zip"), BundleTo{Recipients: []string{"age1nonsense"}}},
+		"nobody":       {filepath.Join(dir, "case.zip"), BundleTo{}},
+		"there":        {there, BundleTo{Passphrase: "x"}},
+		"a directory":  {dir, BundleTo{Passphrase: "x"}},
+	} {
+		if _, err := BeginBundle(tc.file, tc.to); err == nil {
+			t.Errorf("%s: begun", name)
+		}
+	}
+	broken := errors.New("the connection broke")
+	err := sealFile(filepath.Join(dir, "case.zip"), BundleTo{Passphrase: "x", WorkFactor: 4}, nil, iotest.ErrReader(broken))
+	if !errors.Is(err, broken) {
+		t.Errorf("%v", err)
+	}
+	if left := filesOf(t, dir); len(left) != 1 {
+		t.Errorf("left: %v", left)
+	}
+}

@@ -69,18 +69,22 @@ func (c *BundleCmd) Run(g *Globals) error {
 	if err != nil {
 		return err
 	}
-	cl, err := dial(cfg.Data.Dir, true)
+	file, err := store.BeginBundle(c.Output, to)
 	if err != nil {
 		return err
+	}
+	cl, err := dial(cfg.Data.Dir, true)
+	if err != nil {
+		return errors.Join(err, file.Abort())
 	}
 	defer cl.Close()
 	answer, err := cl.send("POST", "/bundle", url.Values{"id": c.IDs, "reason": {c.Reason}, "document": {c.Document}, "zone": {cfg.Site.TimeZone.String()}}, nil)
 	if err != nil {
-		return err
+		return errors.Join(err, file.Abort())
 	}
 	defer answer.Body.Close()
-	if err := store.SealBundle(c.Output, to, bundleReadMe, answer.Body); err != nil {
-		return fmt.Errorf("%s: %w", c.Output, err)
+	if err := file.Seal(bundleReadMe, answer.Body); err != nil {
+		return fmt.Errorf("%s: %w; nothing is left of it, but the ledger says for good that it was handed out", c.Output, err)
 	}
 	info, err := os.Stat(c.Output)
 	if err != nil {
