@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,15 +48,13 @@ func (s *Store) Backup(ctx context.Context, dir, keys string) (BackupReport, err
 	if s.Ledger == nil {
 		return b.BackupReport, errors.New("backup: a store in clear has none")
 	}
-	for _, place := range []string{dir, keys} {
-		if err := s.freeFor(place); place != "" && err != nil {
-			return b.BackupReport, fmt.Errorf("backup: %w", err)
-		}
+	if keys != "" && (inside(keys, dir) || inside(dir, keys)) {
+		return b.BackupReport, errors.New("backup: keys lie apart from what they open: name a place outside of the backup")
+	}
+	if err := s.places(dir, keys); err != nil {
+		return b.BackupReport, fmt.Errorf("backup: %w", err)
 	}
 	if keys != "" {
-		if inside(keys, dir) || inside(dir, keys) {
-			return b.BackupReport, errors.New("backup: keys lie apart from what they open: name a place outside of the backup")
-		}
 		// Noted before there is anything to note.
 		if err := s.Keys.noteCopy(KeyCopy{Time: time.Now().UTC(), Dir: keys}); err != nil {
 			return b.BackupReport, fmt.Errorf("backup: %w", err)
@@ -68,22 +67,27 @@ func (s *Store) Backup(ctx context.Context, dir, keys string) (BackupReport, err
 	return b.BackupReport, nil
 }
 
-// freeFor makes a directory, which must be empty and not of the store.
-func (s *Store) freeFor(dir string) error {
-	if dir == "" {
-		return nil
+// places makes directories, each of which must be empty and not of the store; ""
+// is none. One that is refused leaves nothing behind of the others.
+func (s *Store) places(dirs ...string) error {
+	dirs = slices.DeleteFunc(dirs, func(dir string) bool { return dir == "" })
+	for _, dir := range dirs {
+		if inside(dir, s.dir) {
+			return fmt.Errorf("%s lies in the data directory", dir)
+		}
+		switch entries, err := os.ReadDir(dir); {
+		case err == nil && len(entries) > 0:
+			return fmt.Errorf("%s is not empty", dir)
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return err
+		}
 	}
-	if inside(dir, s.dir) {
-		return fmt.Errorf("%s lies in the data directory", dir)
+	for _, dir := range dirs {
+		if err := s.raw.makeDir(dir); err != nil {
+			return err
+		}
 	}
-	if err := s.raw.makeDir(dir); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(dir)
-	if err == nil && len(entries) > 0 {
-		err = fmt.Errorf("%s is not empty", dir)
-	}
-	return err
+	return nil
 }
 
 func inside(dir, of string) bool {
@@ -315,39 +319,4 @@ func (k *Keys) copies() ([]KeyCopy, error) {
 		all = append(all, c)
 	}
 	return all, nil
-}
-
-// Restore brings a backup into the data directory dir, which is empty or not
-// there, and verifies it. keys is where the keys were copied to; empty: the
-// recordings stay closed. What does not hold is in the Verification.
-func Restore(ctx context.Context, from, keys, dir string) (Verification, error) {
-	s := &Store{dir: dir, sys: System{}.orReal(), raw: System{}.orReal()}
-	if inside(dir, from) {
-		return Verification{}, fmt.Errorf("restore: %s lies in the backup", dir)
-	}
-	if _, err := os.Stat(filepath.Join(from, ledgerDir, leavesFile)); err != nil {
-		return Verification{}, fmt.Errorf("restore: %s is no backup: %w", from, err)
-	}
-	if err := (&Store{dir: from, raw: s.raw}).freeFor(dir); err != nil {
-		return Verification{}, fmt.Errorf("restore: %w", err)
-	}
-	b := backup{sys: s.sys, ctx: ctx}
-	all := func(string) bool { return true }
-	if keys != "" {
-		for _, sub := range []string{keysDir, ledgerDir} {
-			if err := b.tree(filepath.Join(keys, sub), filepath.Join(dir, sub), all); err != nil {
-				return Verification{}, fmt.Errorf("restore: %w", err)
-			}
-		}
-	}
-	err := b.tree(from, dir, func(name string) bool {
-		rest, err := filepath.Rel(from, name)
-		_, there := os.Lstat(filepath.Join(dir, rest))
-		return err == nil && there != nil // the keys came with these already
-	})
-	if err = errors.Join(err, b.sync(dir)); err != nil {
-		return Verification{}, fmt.Errorf("restore: %w", err)
-	}
-	s.Blobs, s.originals = NewVault(dir, s.sys), NewVault(filepath.Join(dir, originalsDir), s.sys)
-	return s.Verify(ctx, VerifyOptions{})
 }

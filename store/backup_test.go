@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,7 +77,12 @@ func TestBackupWithKeys(t *testing.T) {
 	if _, err := s.Backup(t.Context(), to, filepath.Join(to, "keys")); err == nil {
 		t.Error("keys beside what they open")
 	}
-	to = filepath.Join(t.TempDir(), "backup")
+	if _, err := s.Backup(t.Context(), to, filepath.Join(s.dir, "keys2")); err == nil {
+		t.Error("keys in the data directory")
+	}
+	if _, err := os.Stat(to); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a refused backup left its directory: %v", err)
+	}
 	_, err = s.Backup(t.Context(), to, keys)
 	check(t, err)
 	copies, err := s.Keys.Copies()
@@ -131,4 +137,62 @@ func TestBackupToABrokenDiskHarmsNothing(t *testing.T) {
 	}
 	check(t, s.Err())
 	sealedOn(t, s, "2027-02-22")
+}
+
+// TestRestoreNeedsTheKeysItIsPromised gives directories that hold no keys, or
+// another recorder's.
+func TestRestoreNeedsTheKeysItIsPromised(t *testing.T) {
+	s, other := openStore(t, t.TempDir(), unsyncedSystem()), openStore(t, t.TempDir(), unsyncedSystem())
+	defer s.Close()
+	defer other.Close()
+	tmp := t.TempDir()
+	at := func(name string) string { return filepath.Join(tmp, name) }
+	for of, name := range map[*Store]string{s: "", other: "other-"} {
+		sealedOn(t, of, "2027-02-22")
+		_, err := of.Backup(t.Context(), at(name+"copy"), at(name+"keys"))
+		check(t, err)
+	}
+	for given, want := range map[string]string{
+		"nowhere": "holds no copy of keys: give the directory that siprecd backup --with-keys wrote", "copy": "holds no copy of keys",
+		"keys/keys": "holds no copy of keys", "other-keys": "keys of another recorder",
+	} {
+		_, err := Restore(t.Context(), at("copy"), at(given), at("restored"))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", given, err)
+		}
+		if _, err := os.Stat(at("restored")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: something was restored: %v", given, err)
+		}
+	}
+	if v, err := Restore(t.Context(), at("copy"), at("keys"), at("restored")); err != nil || len(v.Findings) != 0 {
+		t.Errorf("%+v, %v", v.Findings, err)
+	}
+}
+
+// TestRestoredCatalogueSaysWhatTheFactsDo: one that was copied when a hold had been
+// placed that facts and ledger of the backup do not know.
+func TestRestoredCatalogueSaysWhatTheFactsDo(t *testing.T) {
+	s := openStore(t, t.TempDir(), unsyncedSystem())
+	row := sealedOn(t, s, "2027-02-22")
+	tmp := t.TempDir()
+	to, keys, dir := filepath.Join(tmp, "copy"), filepath.Join(tmp, "keys"), filepath.Join(tmp, "restored")
+	_, err := s.Backup(t.Context(), to, keys)
+	check(t, err)
+	_, err = s.Hold(t.Context(), row.ID, order, "2026-05-30")
+	check(t, err)
+	check(t, os.Remove(filepath.Join(to, "catalogue.db")))
+	check(t, s.bolt.copyTo(t.Context(), filepath.Join(to, "catalogue.db")))
+	check(t, s.Close())
+	v, err := Restore(t.Context(), to, keys, dir)
+	check(t, err)
+	restored := openStore(t, dir, unsyncedSystem())
+	defer restored.Close()
+	now, err := restored.Catalog.Get(t.Context(), row.ID)
+	check(t, err)
+	if len(v.Findings) != 0 || now.Hold != nil {
+		t.Errorf("%+v, %+v", v.Findings, now.Hold)
+	}
+	if v, err := restored.Verify(t.Context(), VerifyOptions{}); err != nil || len(v.Findings) != 0 {
+		t.Errorf("%+v, %v", v.Findings, err)
+	}
 }
