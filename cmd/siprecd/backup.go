@@ -19,11 +19,16 @@ type BackupCmd struct {
 
 // Help teaches by example.
 func (BackupCmd) Help() string {
-	return `Audio as it is sealed, catalogue and ledger, while calls go on. Without the keys it
-gives nobody anything to hear, and what dies here is dead in it too.
+	return `Audio as it is sealed, facts, catalogue and ledger, while calls go on. Without the
+keys it gives nobody anything to hear, and audio that dies here is dead in it too.
 
   siprecd backup /mnt/nas/2026-11-23
   siprecd backup /mnt/nas/2026-11-23 --with-keys /mnt/safe/2026-11-23
+
+Not so numbers, names and times: facts, catalogue and the ledger's readable rows
+hold them in clear, and retention does not reach them in a backup. Keep it on an
+encrypted disk, and destroy it before the first day of the calls in it dies, when a
+newer one takes its place.
 
 On the same file system audio is linked, not copied: put a backup on another disk.
 A copy of the keys opens what has died since: destroy it before the first day dies.
@@ -76,7 +81,7 @@ func (d *desk) serveBackup(w http.ResponseWriter, r *http.Request) {
 // RestoreCmd is `siprecd restore`.
 type RestoreCmd struct {
 	Dir      string `arg:"" help:"The backup."`
-	WithKeys string `placeholder:"DIR" help:"Where the keys were copied to."`
+	WithKeys string `placeholder:"DIR" help:"What backup --with-keys wrote, of the same recorder."`
 	JSON     bool   `help:"Print what verification found as JSON."`
 }
 

@@ -1,12 +1,13 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"siprecd/store"
 )
@@ -39,6 +40,9 @@ func (c *VerifyCmd) Run(g *Globals) error {
 	if c.Bundle != "" {
 		return c.bundle(g)
 	}
+	if !(c.Sample >= 0 && c.Sample <= 1) {
+		return fmt.Errorf("--sample %g: a share of the recordings is 0 < SHARE <= 1: 0.1 is a tenth", c.Sample)
+	}
 	cfg, err := g.place()
 	if err != nil {
 		return err
@@ -60,9 +64,7 @@ func (c *VerifyCmd) Run(g *Globals) error {
 
 func printVerification(g *Globals, found store.Verification, asJSON bool) error {
 	if asJSON {
-		enc := json.NewEncoder(g.out())
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(found); err != nil {
+		if err := printJSON(g.out(), verificationOf(found)); err != nil {
 			return err
 		}
 	} else {
@@ -72,7 +74,7 @@ func printVerification(g *Globals, found store.Verification, asJSON bool) error 
 			fmt.Fprintf(g.out(), "witness     leaves 0-%d cosigned on %s by\n            %s\n", w.Size-1, w.At.Format(time.RFC3339), w.Witness)
 		}
 		for _, f := range found.Findings {
-			fmt.Fprintf(g.out(), "%-12s %s: %s\n", f.What, f.Where, f.Detail)
+			fmt.Fprintln(g.out(), printedFinding(f))
 		}
 		fmt.Fprintf(g.out(), "%d findings\n", len(found.Findings))
 	}
@@ -80,6 +82,60 @@ func printVerification(g *Globals, found store.Verification, asJSON bool) error 
 		return exitError{1}
 	}
 	return nil
+}
+
+// printedFinding is one in lines of at most 80 columns, but for names that are
+// longer.
+func printedFinding(f store.Finding) string {
+	const indent, most = 13, 80
+	lines := []string{fmt.Sprintf("%-*s", indent-1, f.What)}
+	for _, word := range strings.Fields(f.Where + ": " + f.Detail) {
+		last := len(lines) - 1
+		if n := utf8.RuneCountInString(lines[last]); n > indent && n+1+utf8.RuneCountInString(word) > most {
+			lines = append(lines, strings.Repeat(" ", indent-1)+" "+word)
+			continue
+		}
+		lines[last] += " " + word
+	}
+	return strings.Join(lines, "\n")
+}
+
+// verification is the JSON of `siprecd verify` and `siprecd restore`. Its field
+// names are a contract: added to, never renamed.
+type verification struct {
+	Leaves      int64             `json:"leaves"`
+	Checkpoints int               `json:"checkpoints"`
+	Rows        int               `json:"rows"`
+	RowsGone    int               `json:"rows_gone"`
+	RowsLoose   int               `json:"rows_loose"`
+	Newest      *statedCheckpoint `json:"newest,omitempty"`
+	Witnessed   *statedCheckpoint `json:"witnessed,omitempty"`
+	Recordings  int               `json:"recordings"`
+	Bytes       int64             `json:"bytes"`
+	Gone        int               `json:"gone"`
+	Findings    []store.Finding   `json:"findings"`
+}
+
+// statedCheckpoint is a state of the ledger.
+type statedCheckpoint struct {
+	Leaves int64     `json:"leaves"`
+	Root   string    `json:"root"`
+	Time   time.Time `json:"time"`
+	Key    string    `json:"key,omitempty"` // of the witness
+}
+
+func verificationOf(v store.Verification) verification {
+	out := verification{
+		Leaves: v.Leaves, Checkpoints: v.Checkpoints, Rows: v.Rows, RowsGone: v.RowsGone, RowsLoose: v.RowsLoose,
+		Recordings: v.Recordings, Bytes: v.Bytes, Gone: v.Gone, Findings: append([]store.Finding{}, v.Findings...),
+	}
+	if c := v.Newest; c.Note != nil {
+		out.Newest = &statedCheckpoint{Leaves: c.Size, Root: c.Root.String(), Time: c.Time}
+	}
+	if w := v.Witnessed; w.Note != nil {
+		out.Witnessed = &statedCheckpoint{Leaves: w.Size, Root: w.Root.String(), Time: w.At, Key: w.Witness}
+	}
+	return out
 }
 
 func (d *desk) serveVerify(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"siprecd/store"
+)
+
+func TestFindingsFitTheScreen(t *testing.T) {
+	f := store.Finding{
+		What: "altered", Where: "vault/2026/03/01/01KJMMA2G0MSNYZ0TEZSEJTYT5.body",
+		Detail: "the catalogue's row is not what the facts are, which the ledger states: dies, file, hold differ; siprecd reindex makes it again",
+	}
+	want := `altered      vault/2026/03/01/01KJMMA2G0MSNYZ0TEZSEJTYT5.body: the catalogue's
+             row is not what the facts are, which the ledger states: dies, file,
+             hold differ; siprecd reindex makes it again`
+	if got := printedFinding(f); got != want {
+		t.Errorf("%s", got)
+	}
+	f.Where = strings.Repeat("x", 100)
+	for i, line := range strings.Split(printedFinding(f), "\n") {
+		if n := utf8.RuneCountInString(line); n > 80 && i > 0 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+}
+
+// TestSampleIsAShare is refused before any store is asked.
+func TestSampleIsAShare(t *testing.T) {
+	for _, share := range []float64{2, -0.1, math.NaN()} {
+		err := (&VerifyCmd{Sample: share}).Run(&Globals{})
+		if err == nil || !strings.Contains(err.Error(), "a share of the recordings is") {
+			t.Errorf("%g: %v", share, err)
+		}
+	}
+}
+
+// TestVerificationAsJSON: its names are a contract.
+func TestVerificationAsJSON(t *testing.T) {
+	var v store.Verification
+	v.Leaves, v.RowsGone = 3, 1
+	v.Witnessed.Note, v.Witnessed.Size = []byte("signed"), 2
+	text, err := json.Marshal(verificationOf(v))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"leaves":3,"checkpoints":0,"rows":0,"rows_gone":1,"rows_loose":0,` +
+		`"witnessed":{"leaves":2,"root":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","time":"0001-01-01T00:00:00Z"},` +
+		`"recordings":0,"bytes":0,"gone":0,"findings":[]}`
+	if string(text) != want {
+		t.Errorf("%s", text)
+	}
+}
