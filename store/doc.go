@@ -100,6 +100,9 @@
 //	                                      have no file and no network
 //	the catalogue, the facts files        numbers, names and times in clear: put the
 //	                                      data directory on an encrypted volume
+//	a backup without keys                 the same, and of calls that have died since
+//	                                      too: keep it encrypted, and destroy it before
+//	                                      the first of its days dies
 //	the right to write everywhere here    nothing to hear; what is changed is found
 //	                                      by Verify, unless the ledger's signer is
 //	                                      used to write another past. That is found
@@ -146,25 +149,38 @@
 //	                          warns until it is taken away
 //	checkpoint.damaged-<time> one beside the log that was no checkpoint any more
 //
+// Verify holds against it what there is: each body, header and original by its
+// digest and its place, the facts as they are spelled, the catalogue's rows by the
+// facts; what no leaf speaks of, and what is no file of the vault, the originals or
+// the tapes, is added. A recording that was destroyed while a hold was in force is
+// missing, whatever the catalogue said that night.
+//
 // Who puts back an older copy of the whole data directory is found by nothing in
 // it: checkpoints that others hold tell that.
 //
 // # A bundle
 //
-// What WriteBundle hands to a court, and SealBundle seals: a zip of two files,
+// What WriteBundle hands to a court, and BundleSeal seals: a zip of two files,
 // READ-ME.txt and sealed.age, with one spelling, so that no byte of it can be
 // another. Sealed is a zip again:
 //
-//	<ULID>/audio.wav, facts.json     as sealed; the leaf of the handing out states
-//	                                 the digest of this folder
+//	<ULID>/audio.wav, facts.json     as sealed
 //	<ULID>/ledger/17.leaf            a leaf that speaks of it, with
 //	<ULID>/ledger/17.tlog-proof      its inclusion proof (C2SP tlog-proof) and
-//	<ULID>/ledger/17.row.json        its readable row and salt
+//	<ULID>/ledger/17.row.json        its readable row and salt; without one, where
+//	ledger/12.leaf, 12.tlog-proof    a leaf says that its month's were destroyed
 //	checkpoint, ledger.pub           the signed tree, and its key
 //	witnessed, witness.pub           one that a witness cosigned before, and its key,
 //	growth                           and that the signed tree begins with it
 //	report.html, READ-ME.txt         for people
 //	SHA256SUMS
+//
+// The leaf of the handing out states the digests of the folder but for its ledger,
+// of all files but those that prove themselves, and of the leaves that spoke of the
+// recording until then: report and recordings are those that were handed out, none
+// of these leaves was taken out, and no file is there that is none of these. Who can
+// open a bundle can take out leaves between the report and the handing out, and
+// sign everything anew with another key: compare ledger.pub.
 //
 // # A tape
 //
