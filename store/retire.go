@@ -35,7 +35,7 @@ func (s *Store) Retire(ctx context.Context, row *Row, why string, today Day) err
 			return fmt.Errorf("end %s: %w", row.ID, err)
 		}
 	}
-	s.Tell(Entry{Kind: EventDeleted, Subject: row.ID, Row: reason{why}, Public: s.receipt(map[string]string{"dies": string(row.Dies)})})
+	s.Tell(Entry{Kind: EventDeleted, Subject: row.ID, Row: reason{why}, Public: s.receipt(map[string]string{"dies": string(row.Dies), onFact: string(today)})})
 	if err := s.signed(); err != nil {
 		return fmt.Errorf("end %s: %w", row.ID, err)
 	}
@@ -44,6 +44,9 @@ func (s *Store) Retire(ctx context.Context, row *Row, why string, today Day) err
 	}
 	return nil
 }
+
+// onFact is the site's date on which a death was decided.
+const onFact = "on"
 
 // reason is a readable row of the ledger.
 type reason struct {
@@ -193,6 +196,7 @@ func (s *Store) RetireDay(ctx context.Context, d Day, today Day) (Deaths, error)
 	if len(destroyed) > 0 || len(rows) > 0 || out.Gone {
 		s.Tell(Entry{Kind: EventDayDestroyed, Subject: string(d), Row: ids(destroyed), Public: s.receipt(map[string]string{
 			"headers": strconv.Itoa(len(destroyed)), "held": strconv.Itoa(len(out.Held)), "secret-destroyed": strconv.FormatBool(out.Gone),
+			onFact: string(today),
 		})})
 		if err := s.signed(); err != nil {
 			return out, fmt.Errorf("day %s: %w", d, err)

@@ -143,9 +143,14 @@ func (t *statement) ended(id string, seq int64, leaf *sealedLeaf, by Leaf) {
 	}
 }
 
-// latest is the last date that the site may have had when a leaf was written: no
-// zone is farther ahead.
-func latest(l Leaf) Day { return Day(l.Time.Add(14 * time.Hour).Format(time.DateOnly)) }
+// latest is the site's date by which a death was decided, or of a leaf that does
+// not say it the last that it may have been: no zone is farther ahead.
+func latest(l Leaf) Day {
+	if on := Day(l.Public[onFact]); on.Valid() {
+		return on
+	}
+	return Day(l.Time.Add(14 * time.Hour).Format(time.DateOnly))
+}
 
 // of returns the leaf of a recording, or nil.
 func (t *statement) of(id string) *sealedLeaf {

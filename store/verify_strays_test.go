@@ -164,7 +164,7 @@ func TestVerifyFindsWhatCameBack(t *testing.T) {
 	for _, name := range files {
 		check(t, copyFile(filepath.Join(dir, name), filepath.Join(kept, filepath.Base(name))))
 	}
-	check(t, s.Retire(t.Context(), ended, "error"))
+	check(t, s.Retire(t.Context(), ended, "error", someDay))
 	_, err := s.RetireDay(t.Context(), "2027-02-22", "2027-02-22")
 	check(t, err)
 	check(t, s.Close())
