@@ -88,7 +88,11 @@ func (r *recorder) system() System {
 		},
 		Remove: func(name string) error {
 			defer locked()()
-			return r.note(operation{kind: "remove", path: name}, os.Remove(name))
+			err := os.Remove(name)
+			if err == nil {
+				delete(r.paths, name)
+			}
+			return r.note(operation{kind: "remove", path: name}, err)
 		},
 	}
 }
@@ -100,11 +104,15 @@ func (r *recorder) openFile(name string, flag int, perm fs.FileMode) (*os.File, 
 	if err != nil {
 		return f, err
 	}
-	if flag&os.O_CREATE == 0 {
-		if inode, ok := r.paths[name]; ok {
+	inode, known := r.paths[name]
+	if flag&os.O_CREATE == 0 || known && flag&os.O_TRUNC == 0 {
+		if known {
 			r.files[f] = inode
 		}
-		return f, nil
+		if flag&os.O_APPEND != 0 {
+			_, err = f.Seek(0, io.SeekEnd)
+		}
+		return f, err
 	}
 	// Whoever creates here begins an empty file.
 	r.next++
