@@ -81,11 +81,16 @@ func (b *backup) back(from, keys, dir string) error {
 			}
 		}
 	}
-	return b.tree(from, dir, func(name string) bool {
+	err := b.tree(from, dir, func(name string) bool {
 		rest, err := filepath.Rel(from, name)
 		_, there := os.Lstat(filepath.Join(dir, rest))
 		return err == nil && there != nil
 	})
+	if err != nil {
+		return err
+	}
+	// Beside the ledger too, where a recorder misses it.
+	return b.file(filepath.Join(from, ledgerDir, checkpointFile), anchorOf(filepath.Join(dir, ledgerDir)), -1)
 }
 
 // rowsAsFacts makes the catalogue say what the facts do. It was copied after them,

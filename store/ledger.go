@@ -10,6 +10,7 @@ import (
 	"hash/crc32"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,6 +46,10 @@ const (
 	EventRowsDestroyed = "rows-destroyed" // the readable rows of a month; subject 2026-11
 	EventWitness       = "witness"        // a witness refuses what the log states, or again agrees
 	EventBroken        = "broken"         // first leaf of a log that follows a damaged one
+
+	// EventCheckpointMissing is of a start that found leaves, and not all the files
+	// that state how many there must be: which were missing, how many there are.
+	EventCheckpointMissing = "checkpoint-missing"
 )
 
 // Entry is one event as it is told to the Ledger.
@@ -75,13 +80,18 @@ type Ledger struct {
 	hashes *os.File   // stored hashes of the tree; derived
 	rows   *os.File   // of month, or nil
 	month  string
-	size   int64 // leaves in the log
-	end    int64 // bytes of the leaves' file
+	edge   treeEdge // of all leaves: what is signed does not hang on the stored hashes
+	end    int64    // bytes of the leaves' file
 	last   time.Time
 	signed Checkpoint
 	kept   Checkpoint // the last that was kept among all
 	torn   bool       // behind it may stand a part of another, which the disk refused
 	broken error      // a write that could not be undone; permanent
+	gone   error      // why index and hashes cannot be made again from the leaves; permanent
+
+	// Of its opening alone.
+	begins  string   // the signer's secret half, of a log that begins; "": it goes on
+	missing []string // files that state what the log holds, and are not there
 
 	witnessed  Cosigned
 	witnessKey string // that witnessed was cosigned with
@@ -97,7 +107,7 @@ const (
 func (l *Ledger) Size() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.size
+	return l.edge.size
 }
 
 // Last returns the time of the newest leaf; zero when there is none.
@@ -111,24 +121,28 @@ func (l *Ledger) Last() time.Time {
 func (l *Ledger) Newest() (leaf Leaf, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.size == 0 {
+	if l.edge.size == 0 {
 		return leaf, nil
 	}
-	text, err := l.leaf(l.size - 1)
-	if err == nil {
-		err = leaf.UnmarshalText(text)
-	}
-	return leaf, err
+	return l.read(l.edge.size - 1)
 }
 
 // at returns leaf seq.
 func (l *Ledger) at(seq int64) (leaf Leaf, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if seq < 0 || seq >= l.size {
-		return leaf, fmt.Errorf("ledger: no leaf %d in a log of %d", seq, l.size)
+	if seq < 0 || seq >= l.edge.size {
+		return leaf, fmt.Errorf("ledger: no leaf %d in a log of %d", seq, l.edge.size)
 	}
-	text, err := l.leaf(seq)
+	return l.read(seq)
+}
+
+func (l *Ledger) read(seq int64) (leaf Leaf, err error) {
+	var text []byte
+	err = l.derived(func() error {
+		text, err = l.leaf(seq)
+		return err
+	})
 	if err == nil {
 		err = leaf.UnmarshalText(text)
 	}
@@ -182,7 +196,7 @@ func (l *Ledger) append(e Entry) (seq int64, err error) {
 	leaf := Leaf{Time: at, Kind: e.Kind, Subject: e.Subject, Public: e.Public}
 	if e.Row != nil {
 		if leaf.Row, err = l.putRow(at, e.Row); err != nil {
-			return 0, fmt.Errorf("ledger: row beside leaf %d: %w", l.size, err)
+			return 0, fmt.Errorf("ledger: row beside leaf %d: %w", l.edge.size, err)
 		}
 	}
 	text, err := leaf.MarshalText()
@@ -190,10 +204,10 @@ func (l *Ledger) append(e Entry) (seq int64, err error) {
 		return 0, fmt.Errorf("ledger: %w", err)
 	}
 	if err := l.write(text); err != nil {
-		return 0, fmt.Errorf("ledger: leaf %d: %w", l.size, err)
+		return 0, fmt.Errorf("ledger: leaf %d: %w", l.edge.size, err)
 	}
 	l.last = at
-	return l.size - 1, nil
+	return l.edge.size - 1, nil
 }
 
 // write appends one leaf to all three files. When the disk refuses, what was
@@ -203,35 +217,47 @@ func (l *Ledger) write(text []byte) error {
 	binary.LittleEndian.PutUint32(frame, uint32(len(text)))
 	binary.LittleEndian.PutUint32(frame[4:], crc32.Checksum(text, castagnoli))
 	frame = append(frame, text...)
-	nodes, err := tlog.StoredHashesForRecordHash(l.size, tlog.RecordHash(text), l.reader())
-	if err != nil {
-		return err
-	}
-	at := tlog.StoredHashIndex(0, l.size)
-	stored := make([]byte, 0, len(nodes)*tlog.HashSize)
-	for _, h := range nodes {
-		stored = append(stored, h[:]...)
-	}
 	if err := l.sys.writeAll(l.leaves, frame, l.end); err != nil {
 		return l.takeBack(err)
 	}
-	if err := l.sys.writeAll(l.index, binary.LittleEndian.AppendUint64(nil, uint64(l.end)), l.size*8); err != nil {
+	if err := l.derive(text); err != nil {
 		return l.takeBack(err)
 	}
-	if err := l.sys.writeAll(l.hashes, stored, at*tlog.HashSize); err != nil {
-		return l.takeBack(err)
-	}
-	l.size++
-	l.end += int64(len(frame))
 	return nil
+}
+
+// derive takes a leaf that stands in the leaves' file at the end of the log: it
+// brings index and hashes to it.
+func (l *Ledger) derive(text []byte) error {
+	next := treeEdge{l.edge.size, slices.Clone(l.edge.nodes)}
+	if err := l.writeDerived(&next, l.end, text); err != nil {
+		return err
+	}
+	l.edge = next
+	l.end += leafFrame + int64(len(text))
+	return nil
+}
+
+// writeDerived writes what index and hashes hold of the leaf that follows edge,
+// whose frame begins at at.
+func (l *Ledger) writeDerived(edge *treeEdge, at int64, text []byte) error {
+	n := edge.size
+	var stored []byte
+	for _, h := range edge.add(tlog.RecordHash(text), nil) {
+		stored = append(stored, h[:]...)
+	}
+	if err := l.sys.writeAll(l.index, binary.LittleEndian.AppendUint64(nil, uint64(at)), n*8); err != nil {
+		return err
+	}
+	return l.sys.writeAll(l.hashes, stored, tlog.StoredHashIndex(0, n)*tlog.HashSize)
 }
 
 // takeBack cuts the files to the last whole leaf.
 func (l *Ledger) takeBack(cause error) error {
 	err := errors.Join(
 		l.sys.Truncate(l.leaves, l.end),
-		l.sys.Truncate(l.index, l.size*8),
-		l.sys.Truncate(l.hashes, tlog.StoredHashCount(l.size)*tlog.HashSize),
+		l.sys.Truncate(l.index, l.edge.size*8),
+		l.sys.Truncate(l.hashes, tlog.StoredHashCount(l.edge.size)*tlog.HashSize),
 	)
 	if err != nil {
 		l.broken = fmt.Errorf("ledger cannot be written any more: %w", errors.Join(cause, err))

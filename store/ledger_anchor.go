@@ -2,20 +2,22 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 const (
-	damagedMark  = ".damaged-"           // and the time, behind the name of what was set aside
+	damagedMark  = ".damaged-" // and the time, behind the name of what was set aside
+	missingMark  = ".missing-" // and the time, behind the name of a notice
+	asideTime    = "20060102T150405.000"
 	anchoredFile = "checkpoint.anchored" // what lay beside a log, in the log set aside
 )
 
@@ -26,36 +28,35 @@ func (l *Ledger) anchor() string { return anchorOf(l.dir) }
 
 func anchorOf(ledger string) string { return filepath.Join(filepath.Dir(ledger), checkpointFile) }
 
-// anchored holds the log against the checkpoint beside it. Without one it is an
-// older siprecd's, or a restored backup. One that is no signed note at all
-// accuses itself, not the log: it is set aside, and the next one takes its
-// place.
+// anchored holds the log against the checkpoint beside it. One that is no signed
+// note at all accuses itself, not the log: it is set aside, and the next one takes
+// its place.
 func (l *Ledger) anchored() error {
 	signed, err := os.ReadFile(l.anchor())
 	if errors.Is(err, fs.ErrNotExist) {
+		l.missing = append(l.missing, checkpointFile)
 		return nil
 	}
 	if err != nil {
 		return err
+	}
+	if l.begins != "" && statedSize(signed) == 0 {
+		return nil // a beginning that was interrupted
 	}
 	c, err := ReadCheckpoint(signed, l.vkey)
 	if err != nil {
 		if origin := noteOrigin(signed); origin != "" && origin != l.signer.Name() {
 			return fmt.Errorf("%w: the newest checkpoint is of another log, %s", errLog, origin)
 		}
-		aside := l.anchor() + damagedMark + l.now().UTC().Format("20060102T150405.000")
+		aside := l.anchor() + damagedMark + l.now().UTC().Format(asideTime)
 		l.log.Error("the checkpoint beside the ledger is damaged; the ledger agrees with its own and goes on", "side", "srs", "reason", err, "kept", filepath.Base(aside))
 		return l.sys.Rename(l.anchor(), aside)
 	}
-	if c.Size > l.size {
-		return fmt.Errorf("%w: it holds %d leaves, the checkpoint beside it states %d: an older copy of it, or cut off", errLog, l.size, c.Size)
+	if c.Size > l.edge.size {
+		return fmt.Errorf("%w: it holds %d leaves, the checkpoint beside it states %d: an older copy of it, or cut off", errLog, l.edge.size, c.Size)
 	}
-	root, err := tlog.TreeHash(c.Size, l.reader())
-	if err != nil {
-		return fmt.Errorf("%w: %w", errLog, err)
-	}
-	if root != c.Root {
-		return fmt.Errorf("%w: its first %d leaves are not those that the checkpoint beside it states", errLog, c.Size)
+	if err := l.holds(c); err != nil {
+		return fmt.Errorf("the checkpoint beside it: %w", err)
 	}
 	return nil
 }
@@ -74,16 +75,13 @@ func noteOrigin(signed []byte) string {
 
 // newestOf reads the checkpoint of the larger tree; nil when there is none.
 func newestOf(names ...string) (newest []byte) {
-	most := int64(-1)
+	most := int64(-2)
 	for _, name := range names {
 		signed, err := os.ReadFile(name)
 		if err != nil {
 			continue
 		}
-		var size int64
-		if lines := strings.Split(string(signed), "\n"); len(lines) > 1 {
-			fmt.Sscan(lines[1], &size)
-		}
+		size := statedSize(signed)
 		if size > most {
 			newest, most = signed, size
 		}
@@ -91,10 +89,26 @@ func newestOf(names ...string) (newest []byte) {
 	return newest
 }
 
-// SetAside is a log, or a checkpoint of one, that did not hold what was stated.
+// statedSize is how many leaves a checkpoint states, whoever signed it; -1: it
+// cannot be read.
+func statedSize(signed []byte) int64 {
+	lines := strings.Split(string(signed), "\n")
+	if len(lines) < 3 {
+		return -1
+	}
+	size, err := strconv.ParseInt(lines[1], 10, 64)
+	if err != nil || size < 0 {
+		return -1
+	}
+	return size
+}
+
+// SetAside is a log, or a checkpoint of one, that did not hold what was stated; or
+// a notice that checkpoints were missing.
 type SetAside struct {
-	Name string    `json:"name"` // in the data directory
-	At   time.Time `json:"at"`   // found; zero: its name does not say
+	Name    string    `json:"name"`              // in the data directory
+	At      time.Time `json:"at"`                // found; zero: its name does not say
+	Missing string    `json:"missing,omitempty"` // what the notice says, else empty
 }
 
 // SetAside lists what of the ledger was found damaged and still lies in the data
@@ -102,16 +116,23 @@ type SetAside struct {
 // alarm.
 func (s *Store) SetAside() ([]SetAside, error) {
 	var all []SetAside
-	for _, name := range []string{ledgerDir, checkpointFile} {
-		found, err := filepath.Glob(filepath.Join(s.dir, name+damagedMark+"*"))
+	for _, mark := range []string{ledgerDir + damagedMark, checkpointFile + damagedMark, checkpointFile + missingMark} {
+		found, err := filepath.Glob(filepath.Join(s.dir, mark+"*"))
 		if err != nil {
 			return nil, err
 		}
 		for _, f := range found {
-			_, at, _ := strings.Cut(filepath.Base(f), damagedMark)
 			// A name that somebody changed is listed all the same.
-			when, _ := time.Parse("20060102T150405.000", at)
-			all = append(all, SetAside{filepath.Base(f), when})
+			when, _ := time.Parse(asideTime, strings.TrimPrefix(filepath.Base(f), mark))
+			a := SetAside{Name: filepath.Base(f), At: when}
+			if strings.HasPrefix(mark, checkpointFile+missingMark) {
+				text, err := os.ReadFile(f)
+				if err != nil {
+					text = []byte(err.Error())
+				}
+				a.Missing = cmp.Or(printable(strings.TrimSpace(string(text))), "it does not say what was missing")
+			}
+			all = append(all, a)
 		}
 	}
 	slices.SortFunc(all, func(a, b SetAside) int { return strings.Compare(a.Name, b.Name) })

@@ -45,7 +45,6 @@ func TestLedgerIsHeldAgainstWhatLiesBeside(t *testing.T) {
 		"cut off": {func(t *testing.T, dir, _ string) {
 			check(t, os.Truncate(filepath.Join(dir, ledgerDir, leavesFile), 100))
 		}, "ledger.damaged-", 1},
-		"no checkpoint beside it": {func(t *testing.T, dir, _ string) { check(t, os.Remove(anchor(dir))) }, "", 8},
 		"a damaged one beside it": {func(t *testing.T, dir, _ string) {
 			b, err := os.ReadFile(anchor(dir))
 			check(t, err)

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,7 +41,7 @@ func (l *Ledger) Checkpoint() (Checkpoint, error) { return l.sign(0) }
 func (l *Ledger) sign(keep time.Duration) (Checkpoint, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.signed.Note == nil || l.signed.Size != l.size {
+	if l.signed.Note == nil || l.signed.Size != l.edge.size {
 		if err := l.signNew(); err != nil {
 			return Checkpoint{}, err
 		}
@@ -62,13 +63,17 @@ func (l *Ledger) signNew() error {
 	if err := l.syncFiles(); err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
-	root, err := tlog.TreeHash(l.size, l.reader())
-	if err != nil {
-		return fmt.Errorf("ledger: %w", err)
-	}
-	c := Checkpoint{Origin: l.signer.Name(), Size: l.size, Root: root, Time: l.now().UTC().Truncate(time.Second)}
+	c := Checkpoint{Origin: l.signer.Name(), Size: l.edge.size, Root: l.edge.root(), Time: l.now().UTC().Truncate(time.Second)}
+	var err error
 	if c.Note, err = note.Sign(&note.Note{Text: c.text()}, l.signer); err != nil {
 		return fmt.Errorf("ledger: %w", err)
+	}
+	if l.kept.Note == nil && c.Size > 0 {
+		// Before the newest one states leaves: then none is ever missed among all
+		// because of a crash.
+		if err := l.keep(c); err != nil {
+			return fmt.Errorf("ledger: checkpoint: %w", err)
+		}
 	}
 	for _, name := range []string{filepath.Join(l.dir, checkpointFile), l.anchor()} {
 		if err := l.sys.replace(name, c.Note); err != nil {
@@ -89,7 +94,7 @@ func (l *Ledger) syncFiles() error {
 
 const timeLine = "time "
 
-// keep appends the checkpoint to all that are kept.
+// keep appends the checkpoint to all that are kept, durably.
 func (l *Ledger) keep(c Checkpoint) error {
 	if l.torn {
 		if err := l.mendCheckpoints(); err != nil {
@@ -97,17 +102,34 @@ func (l *Ledger) keep(c Checkpoint) error {
 		}
 		l.torn = false
 	}
-	all, err := l.sys.OpenFile(filepath.Join(l.dir, checkpointsFile), os.O_WRONLY|os.O_APPEND|os.O_CREATE, fileMode)
+	all, err := l.openCheckpoints()
 	if err != nil {
 		return err
 	}
-	_, err = l.sys.Write(all, slices.Concat(c.Note, []byte{'\n'}))
+	info, err := all.Stat()
+	if err == nil {
+		err = l.sys.writeAll(all, slices.Concat(c.Note, []byte{'\n'}), info.Size())
+	}
+	if err == nil {
+		err = l.sys.Sync(all)
+	}
 	if err := errors.Join(err, all.Close()); err != nil {
 		l.torn = true
 		return err
 	}
 	l.kept = c
 	return nil
+}
+
+// openCheckpoints opens the file of all that are kept, making it when it is not
+// there.
+func (l *Ledger) openCheckpoints() (*os.File, error) {
+	name := filepath.Join(l.dir, checkpointsFile)
+	f, err := l.sys.OpenFile(name, os.O_WRONLY, fileMode)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	return l.sys.OpenFile(name, os.O_WRONLY|os.O_CREATE, fileMode)
 }
 
 func (c Checkpoint) text() string {
@@ -150,27 +172,54 @@ func ReadCheckpoint(signed []byte, vkey string) (Checkpoint, error) {
 }
 
 // ProveLeaf returns the inclusion proof of leaf seq in the tree of a
-// checkpoint (RFC 6962 section 2.1.1), and the leaf itself.
+// checkpoint (RFC 6962 section 2.1.1), and the leaf itself. The proof holds: what
+// cannot be proven is an error.
 func (l *Ledger) ProveLeaf(seq int64, c Checkpoint) (leaf []byte, proof tlog.RecordProof, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if seq < 0 || seq >= c.Size || c.Size > l.size {
+	if seq < 0 || seq >= c.Size || c.Size > l.edge.size {
 		return nil, nil, fmt.Errorf("ledger: leaf %d is not in a tree of %d", seq, c.Size)
 	}
-	if leaf, err = l.leaf(seq); err != nil {
-		return nil, nil, err
+	err = l.derived(func() error {
+		if leaf, err = l.leaf(seq); err != nil {
+			return err
+		}
+		if proof, err = tlog.ProveRecord(c.Size, seq, l.reader()); err != nil {
+			return err
+		}
+		return tlog.CheckRecord(proof, c.Size, c.Root, seq, tlog.RecordHash(leaf))
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("ledger: leaf %d: %w", seq, err)
 	}
-	proof, err = tlog.ProveRecord(c.Size, seq, l.reader())
-	return leaf, proof, err
+	return leaf, proof, nil
 }
 
 // ProveGrowth returns the proof that the tree of size old is the beginning of
-// the one of size now (RFC 6962 section 2.1.2).
-func (l *Ledger) ProveGrowth(old, now int64) (tlog.TreeProof, error) {
+// the one of size now (RFC 6962 section 2.1.2). It holds for the trees that the
+// log has signed, or would have.
+func (l *Ledger) ProveGrowth(old, now int64) (proof tlog.TreeProof, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if old < 1 || old > now || now > l.size {
-		return nil, fmt.Errorf("ledger: no growth from %d to %d in a log of %d", old, now, l.size)
+	if old < 1 || old > now || now > l.edge.size {
+		return nil, fmt.Errorf("ledger: no growth from %d to %d in a log of %d", old, now, l.edge.size)
 	}
-	return tlog.ProveTree(now, old, l.reader())
+	err = l.derived(func() error {
+		before, err := l.root(old)
+		if err != nil {
+			return err
+		}
+		after, err := l.root(now)
+		if err != nil {
+			return err
+		}
+		if proof, err = tlog.ProveTree(now, old, l.reader()); err != nil {
+			return err
+		}
+		return tlog.CheckTree(proof, now, after, old, before)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: growth from %d to %d: %w", old, now, err)
+	}
+	return proof, nil
 }

@@ -16,14 +16,17 @@ import (
 // notes that are kept, the rows and the leaves come after it: a row is written
 // before its leaf, so none of these leaves can have a row that is not there yet.
 func (v *verification) begin(dir string) error {
-	if v.writer != nil {
-		v.writer.Lock()
-		defer v.writer.Unlock()
+	if v.ledger != nil {
+		v.ledger.mu.Lock()
+		defer v.ledger.mu.Unlock()
 	}
-	for _, read := range []func(string) error{v.newest, v.anchored, v.witness} {
+	for _, read := range []func(string) error{v.newest, v.anchored, v.kept, v.witness, v.strays} {
 		if err := read(dir); err != nil {
 			return err
 		}
+	}
+	if err := v.derived.open(dir, v.signed); err != nil {
+		return err
 	}
 	v.notes, v.endNotes = iter.Pull2(notesOf(dir, sizeOf(filepath.Join(dir, checkpointsFile))))
 	v.until = sizeOf(filepath.Join(dir, leavesFile))
@@ -47,6 +50,7 @@ func sizeOf(name string) int64 {
 func (v *verification) anchored(dir string) error {
 	signed, err := os.ReadFile(anchorOf(dir))
 	if errors.Is(err, fs.ErrNotExist) {
+		v.find("missing", checkpointFile, "it lies beside the ledger since before its first leaf: somebody took it away")
 		return nil
 	}
 	if err != nil {
@@ -116,6 +120,7 @@ func (v *verification) take(where string, signed []byte) (Checkpoint, error) {
 func (v *verification) newest(dir string) error {
 	signed, err := os.ReadFile(filepath.Join(dir, checkpointFile))
 	if errors.Is(err, fs.ErrNotExist) {
+		v.find("missing", ledgerDir+"/"+checkpointFile, "it is there since before the first leaf: somebody took it away, and whether leaves with it nobody can tell")
 		return nil
 	}
 	if err != nil {
@@ -123,8 +128,23 @@ func (v *verification) newest(dir string) error {
 	}
 	if c, err := v.take(ledgerDir+"/"+checkpointFile, signed); err == nil {
 		v.apart = append(v.apart, c)
+		v.signed = c.Size
 	}
 	return nil
+}
+
+// kept looks for the file of all checkpoints, which holds one since the newest
+// stated any leaf.
+func (v *verification) kept(dir string) error {
+	info, err := os.Stat(filepath.Join(dir, checkpointsFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		v.find("missing", ledgerDir+"/"+checkpointsFile, "it is there since before the first leaf: somebody took it away")
+		return nil
+	case err == nil && info.Size() == 0 && v.signed > 0:
+		v.find("missing", ledgerDir+"/"+checkpointsFile, "it holds none of the checkpoints that were handed out: somebody took them away")
+	}
+	return err
 }
 
 // witness reads what a witness cosigned, which the log must hold as it must what

@@ -2,12 +2,8 @@ package store
 
 import (
 	"bytes"
-	"crypto/rand"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -15,9 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"golang.org/x/mod/sumdb/note"
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 const (
@@ -37,11 +30,12 @@ const (
 var errLog = errors.New("the ledger is damaged")
 
 // OpenLedger opens the log in dir, making it when there is none. A torn tail is
-// cut off, derived files are mended. A log that is shorter than its newest
+// cut off, derived files are made again. A log that is shorter than its newest
 // checkpoint, or another than it states, is renamed aside and a new one begun
 // whose first leaf says so: what was recorded cannot be changed, recording
 // itself must go on. The checkpoint counts that lies in dir, and the one that
-// lies beside it: see [Ledger.anchored].
+// lies beside it: see [Ledger.anchored]. A log beside which one of them is
+// missing is gone on with, and tells so with a leaf: see [Ledger.tellMissing].
 func OpenLedger(dir string, sys System, log *slog.Logger, now func() time.Time) (*Ledger, error) {
 	l := &Ledger{dir: dir, sys: sys.orReal(), log: log, now: now}
 	err := l.open()
@@ -53,7 +47,7 @@ func OpenLedger(dir string, sys System, log *slog.Logger, now func() time.Time) 
 	}
 	l.closeFiles()
 	last := newestOf(filepath.Join(dir, checkpointFile), l.anchor())
-	aside := dir + damagedMark + now().UTC().Format("20060102T150405.000")
+	aside := dir + damagedMark + now().UTC().Format(asideTime)
 	if err := l.sys.Rename(dir, aside); err != nil {
 		return nil, fmt.Errorf("ledger: set aside: %w", err)
 	}
@@ -110,204 +104,31 @@ func (l *Ledger) open() error {
 		}
 		*f.to = file
 	}
-	if err := l.identify(); err != nil {
-		return err
+	for _, step := range []func() error{
+		l.identify, l.newest, l.resume, l.compare, l.anchored, l.compareWitnessed, l.mendCheckpoints, l.lookForKept,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
 	}
-	if err := l.resume(); err != nil {
-		return err
-	}
-	if err := l.mendCheckpoints(); err != nil {
-		return err
-	}
-	err := l.sys.syncDir(l.dir)
-	if err != nil {
-		return err
-	}
+	var err error
 	if l.refusal, err = readRefusal(l.dir); err != nil {
 		return err
 	}
-	if err := l.compare(); err != nil {
-		return err
-	}
-	if err := l.anchored(); err != nil {
-		return err
-	}
-	return l.compareWitnessed()
-}
-
-// identify reads the signer's key, or makes one for a log that is empty.
-func (l *Ledger) identify() error {
-	name := filepath.Join(l.dir, signerFile)
-	skey, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		info, err := l.leaves.Stat()
-		if err != nil {
-			return err
-		}
-		if info.Size() > 0 {
-			return fmt.Errorf("%w: %s is missing", errLog, signerFile)
-		}
-		if skey, err = l.makeSigner(name); err != nil {
-			return err
-		}
-	} else if err != nil {
-		return err
-	}
-	if l.signer, err = note.NewSigner(strings.TrimSpace(string(skey))); err != nil {
-		return fmt.Errorf("%w: %s: %w", errLog, signerFile, err)
-	}
-	vkey, err := os.ReadFile(filepath.Join(l.dir, verifierFile))
-	if err != nil {
-		return fmt.Errorf("%w: %w", errLog, err)
-	}
-	l.vkey = strings.TrimSpace(string(vkey))
-	return nil
-}
-
-// makeSigner writes the public half first: a secret half alone would be a log
-// nobody can verify.
-func (l *Ledger) makeSigner(name string) ([]byte, error) {
-	id := make([]byte, 6)
-	rand.Read(id)
-	skey, vkey, err := note.GenerateKey(rand.Reader, "siprecd-"+hex.EncodeToString(id)+"/ledger")
-	if err != nil {
-		return nil, err
-	}
-	if err := l.sys.replace(filepath.Join(l.dir, verifierFile), []byte(vkey+"\n")); err != nil {
-		return nil, err
-	}
-	return []byte(skey), l.sys.replace(name, []byte(skey+"\n"))
-}
-
-// resume finds the end of the leaves and brings index and hashes to it.
-func (l *Ledger) resume() error {
-	if err := l.indexed(); err != nil {
-		return err
-	}
-	info, err := l.leaves.Stat()
-	if err != nil {
-		return err
-	}
-	for l.end < info.Size() {
-		text, err := l.frame(l.end)
-		if err != nil {
-			l.log.Warn("the ledger ends in the middle of a leaf, the rest is cut off", "leaf", l.size, "bytes", info.Size()-l.end)
-			break
-		}
-		if err := l.write(text); err != nil {
-			return err
-		}
-	}
+	// It is gone on with: what is no whole leaf at its end is cut off.
 	if err := l.takeBack(nil); err != nil || l.broken != nil {
 		return errors.Join(err, l.broken)
 	}
-	if l.size == 0 {
-		return nil
-	}
-	text, err := l.leaf(l.size - 1)
-	if err != nil {
+	if err := l.sys.syncDir(l.dir); err != nil {
 		return err
 	}
-	var newest Leaf
-	if err := newest.UnmarshalText(text); err != nil {
-		return fmt.Errorf("%w: leaf %d: %w", errLog, l.size-1, err)
+	if l.begins != "" {
+		return l.begin()
 	}
-	l.last = newest.Time
-	return nil
-}
-
-// indexed takes what index and hashes agree on, back to a leaf that is whole.
-func (l *Ledger) indexed() error {
-	index, err := l.index.Stat()
-	if err != nil {
+	if err := l.putVerifier(); err != nil || len(l.missing) == 0 {
 		return err
 	}
-	hashes, err := l.hashes.Stat()
-	if err != nil {
-		return err
-	}
-	n := index.Size() / 8
-	for n > 0 && tlog.StoredHashCount(n)*tlog.HashSize > hashes.Size() {
-		n--
-	}
-	for ; n > 0; n-- {
-		at, err := l.offset(n - 1)
-		if err != nil {
-			return err
-		}
-		text, err := l.frame(at)
-		if err != nil {
-			continue
-		}
-		l.size = n
-		h, err := l.reader()([]int64{tlog.StoredHashIndex(0, n-1)})
-		if err == nil && h[0] == tlog.RecordHash(text) {
-			l.end = at + leafFrame + int64(len(text))
-			return nil
-		}
-	}
-	l.size, l.end = 0, 0
-	return nil
-}
-
-func (l *Ledger) offset(seq int64) (int64, error) {
-	var b [8]byte
-	if _, err := l.index.ReadAt(b[:], seq*8); err != nil {
-		return 0, err
-	}
-	return int64(binary.LittleEndian.Uint64(b[:])), nil
-}
-
-func (l *Ledger) leaf(seq int64) ([]byte, error) {
-	at, err := l.offset(seq)
-	if err != nil {
-		return nil, err
-	}
-	return l.frame(at)
-}
-
-// frame reads the leaf whose frame begins at at.
-func (l *Ledger) frame(at int64) ([]byte, error) {
-	return readFrame(io.NewSectionReader(l.leaves, at, leafFrame+leafMost))
-}
-
-func readFrame(r io.Reader) ([]byte, error) {
-	var head [leafFrame]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return nil, err
-	}
-	n := binary.LittleEndian.Uint32(head[:])
-	if n == 0 || n > leafMost {
-		return nil, fmt.Errorf("%w: a leaf of %d bytes", ErrDamaged, n)
-	}
-	text := make([]byte, n)
-	if _, err := io.ReadFull(r, text); err != nil {
-		return nil, err
-	}
-	if crc32.Checksum(text, castagnoli) != binary.LittleEndian.Uint32(head[4:]) {
-		return nil, fmt.Errorf("%w: a leaf's checksum is wrong", ErrDamaged)
-	}
-	return text, nil
-}
-
-// compare holds the log against its newest checkpoint.
-func (l *Ledger) compare() error {
-	signed, err := os.ReadFile(filepath.Join(l.dir, checkpointFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	c, err := ReadCheckpoint(signed, l.vkey)
-	if err != nil {
-		return fmt.Errorf("%w: its checkpoint: %w", errLog, err)
-	}
-	if err := l.holds(c); err != nil {
-		return err
-	}
-	l.signed = c
-	return nil
+	return l.tellMissing()
 }
 
 // mendCheckpoints cuts off a note that a crash tore. Nobody was told of it. It

@@ -74,9 +74,12 @@ type rowReader struct {
 	file  *os.File // nil: none is open
 	in    *bufio.Reader
 	line  int
-	ahead map[[32]byte]bool // digests of rows that were read, and whose leaf did not come yet
-	seen  []string          // months that were opened
-	loose int               // rows of months before without a leaf
+	ahead map[[32]byte]int // lines of rows that were read, and whose leaf did not come yet, by their digests
+	seen  []string         // months that were opened
+	loose int              // rows of months before without a leaf
+
+	newest   int // line of the last row whose leaf came
+	disorder int // rows of the month that stand before one of an earlier leaf
 }
 
 // has reports whether the row of a leaf is there. Months come in order.
@@ -93,8 +96,12 @@ func (r *rowReader) has(month, digest string) (bool, error) {
 	if n, err := hex.Decode(want[:], []byte(digest[:min(len(digest), 64)])); err != nil || n != len(want) {
 		return false, nil
 	}
-	if r.ahead[want] {
+	if line := r.ahead[want]; line > 0 {
 		delete(r.ahead, want)
+		if line < r.newest {
+			r.disorder++
+		}
+		r.newest = max(r.newest, line)
 		return true, nil
 	}
 	for {
@@ -102,10 +109,14 @@ func (r *rowReader) has(month, digest string) (bool, error) {
 		if errors.Is(err, io.EOF) {
 			return false, nil
 		}
-		if err != nil || got == want {
-			return err == nil, err
+		if err != nil {
+			return false, err
 		}
-		r.ahead[got] = true
+		if got == want {
+			r.newest = r.line
+			return true, nil
+		}
+		r.ahead[got] = r.line
 	}
 }
 
@@ -114,7 +125,7 @@ func (r *rowReader) open(month string) error {
 	if err := r.drain(); err != nil {
 		return err
 	}
-	r.month, r.line, r.ahead = month, 0, make(map[[32]byte]bool)
+	r.month, r.line, r.ahead = month, 0, make(map[[32]byte]int)
 	r.seen = append(r.seen, month)
 	f, err := os.Open(filepath.Join(r.dir, rowsDir, month+rowsExt))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -131,19 +142,60 @@ func (r *rowReader) open(month string) error {
 // row alone: it proves nothing, and nothing refers to it.
 func (r *rowReader) drain() error {
 	for {
-		_, err := r.row()
+		digest, err := r.row()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			return err
 		}
-		r.loose++
+		if r.ahead[digest] > 0 {
+			r.loose++ // it is there twice, and counted as such
+		}
+		r.ahead[digest] = r.line
 	}
+	if r.disorder > 0 {
+		r.find("out-of-order", r.where(), "%d rows are not in the order of their leaves", r.disorder)
+	}
+	err := errors.Join(r.twice(), r.close())
 	r.loose += len(r.ahead)
-	r.ahead = nil
-	return r.close()
+	r.ahead, r.newest, r.disorder = nil, 0, 0
+	return err
 }
+
+// twice looks for rows without a leaf that have one in a copy: each has a salt of
+// its own, no two are the same.
+func (r *rowReader) twice() error {
+	if len(r.ahead) == 0 {
+		return nil
+	}
+	if _, err := r.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	again := rowReader{dir: r.dir, find: func(string, string, string, ...any) {}, file: r.file, in: bufio.NewReaderSize(r.file, 1<<18)}
+	copies := -len(r.ahead)
+	for {
+		digest, err := again.row()
+		switch {
+		case errors.Is(err, io.EOF):
+			if copies > 0 {
+				r.find("added", r.where(), "%d rows are copies of others in it", copies)
+			}
+			return nil
+		case err != nil:
+			return err
+		case r.ahead[digest] > 0:
+			copies++
+		}
+	}
+}
+
+func (r *rowReader) where() string {
+	return fmt.Sprintf("%s/%s/%s%s", ledgerDir, rowsDir, r.month, rowsExt)
+}
+
+// rowHead begins every row.
+var rowHead = []byte(`{"digest":"`)
 
 // row reads the next row and returns its digest, or io.EOF.
 func (r *rowReader) row() (digest [32]byte, err error) {
@@ -158,11 +210,16 @@ func (r *rowReader) row() (digest [32]byte, err error) {
 		}
 		var saved savedRow
 		if err := json.Unmarshal(text, &saved); err != nil {
-			continue // a crash tears a line before its leaf is written
+			// A crash tears a line before its leaf is written.
+			if begins := bytes.Trim(text, "\x00"); !bytes.HasPrefix(begins, rowHead[:min(len(begins), len(rowHead))]) {
+				r.find("altered", fmt.Sprintf("%s:%d", r.where(), r.line), "it is no row, and not the beginning of one")
+			}
+			continue
 		}
 		salt, err := hex.DecodeString(saved.Salt)
-		if err != nil || saltedDigest(salt, saved.Row) != saved.Digest {
-			r.find("altered", fmt.Sprintf("%s/%s/%s.jsonl:%d", ledgerDir, rowsDir, r.month, r.line), "the row is not the one its digest was made of")
+		again, _ := json.Marshal(saved)
+		if err != nil || saltedDigest(salt, saved.Row) != saved.Digest || !bytes.Equal(again, text) {
+			r.find("altered", fmt.Sprintf("%s:%d", r.where(), r.line), "the row is not the one its digest was made of")
 			continue
 		}
 		_, err = hex.Decode(digest[:], []byte(saved.Digest))

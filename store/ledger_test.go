@@ -151,7 +151,8 @@ func TestEveryFlippedByteIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	flipped := 0
-	for _, name := range []string{leavesFile, checkpointFile, checkpointsFile, verifierFile, witnessedFile, witnessFile, filepath.Join(rowsDir, "2026-11.jsonl")} {
+	for _, name := range []string{leavesFile, indexFile, hashesFile, checkpointFile, checkpointsFile, verifierFile, signerFile,
+		witnessedFile, witnessFile, filepath.Join(rowsDir, "2026-11.jsonl"), filepath.Join("..", checkpointFile)} {
 		path := filepath.Join(dir, name)
 		whole, err := os.ReadFile(path)
 		if err != nil {
@@ -192,7 +193,7 @@ func TestTruncatedAnywhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for cut := range whole {
-		one := copyOf(t, dir)
+		one := logCopyOf(t, dir)
 		if err := os.Truncate(filepath.Join(one, leavesFile), int64(cut)); err != nil {
 			t.Fatal(err)
 		}
@@ -225,7 +226,7 @@ func TestDerivedFilesAreMended(t *testing.T) {
 		t.Fatal(err)
 	}
 	rapid.Check(t, func(rt *rapid.T) {
-		one := copyOf(t, dir)
+		one := logCopyOf(t, dir)
 		for _, name := range []string{indexFile, hashesFile} {
 			info, err := os.Stat(filepath.Join(one, name))
 			if err != nil {
@@ -334,11 +335,20 @@ func FuzzLeaf(f *testing.F) {
 	})
 }
 
+// copyOf copies a directory.
 func copyOf(t testing.TB, dir string) string {
 	t.Helper()
-	to := filepath.Join(scratch(t), "ledger")
-	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
-	}
+	to := filepath.Join(scratch(t), filepath.Base(dir))
+	check(t, os.CopyFS(to, os.DirFS(dir)))
+	return to
+}
+
+// logCopyOf copies a log, and the checkpoint beside it.
+func logCopyOf(t testing.TB, dir string) string {
+	t.Helper()
+	to := copyOf(t, dir)
+	beside, err := os.ReadFile(anchorOf(dir))
+	check(t, err)
+	check(t, os.WriteFile(anchorOf(to), beside, fileMode))
 	return to
 }

@@ -12,10 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 // Finding is one thing that verification found wrong.
@@ -38,36 +35,6 @@ type LogReport struct {
 	Findings    []Finding
 }
 
-// treeEdge is the right edge of a growing Merkle tree: all that is needed to
-// know the root at every size while the leaves pass by once.
-type treeEdge struct {
-	size  int64
-	nodes []tlog.Hash // roots of the complete subtrees, largest first
-}
-
-func (e *treeEdge) add(leaf []byte) {
-	h := tlog.RecordHash(leaf)
-	for n := e.size; n&1 == 1; n >>= 1 {
-		h = tlog.NodeHash(e.nodes[len(e.nodes)-1], h)
-		e.nodes = e.nodes[:len(e.nodes)-1]
-	}
-	e.nodes = append(e.nodes, h)
-	e.size++
-}
-
-// root follows RFC 6962 section 2.1.
-func (e *treeEdge) root() tlog.Hash {
-	if len(e.nodes) == 0 {
-		h, _ := tlog.TreeHash(0, nil)
-		return h
-	}
-	h := e.nodes[len(e.nodes)-1]
-	for i := len(e.nodes) - 2; i >= 0; i-- {
-		h = tlog.NodeHash(e.nodes[i], h)
-	}
-	return h
-}
-
 // VerifyLog reads the whole log in dir by itself: it needs no secret and trusts
 // neither index nor stored hashes. Each leaf is given to see, when see is not
 // nil. The error is of reading; what is wrong with the log is in the report.
@@ -79,15 +46,18 @@ func VerifyLog(dir string, see func(seq int64, l Leaf)) (LogReport, error) {
 // another reading's.
 func (v *verification) run(dir string) (LogReport, error) {
 	v.gone = make(map[string]*goneRows)
-	vkey, err := os.ReadFile(filepath.Join(dir, verifierFile))
-	if err != nil {
+	if _, err := os.Lstat(filepath.Join(dir, leavesFile)); errors.Is(err, fs.ErrNotExist) {
+		v.find("missing", ledgerDir+"/"+leavesFile, "the ledger is not there")
+		return v.LogReport, nil
+	}
+	if err := v.verifier(dir); err != nil {
 		return v.LogReport, err
 	}
-	v.vkey = strings.TrimSpace(string(vkey))
 	if err := v.begin(dir); err != nil {
 		return v.LogReport, err
 	}
 	defer v.endNotes()
+	defer v.derived.close()
 	v.rows = rowReader{dir: dir, find: v.find}
 	defer v.rows.close()
 	if err := v.compare(); err != nil {
@@ -99,13 +69,16 @@ func (v *verification) run(dir string) (LogReport, error) {
 				return v.LogReport, err
 			}
 		}
-		if errors.Is(err, io.ErrUnexpectedEOF) {
+		if err != nil {
 			// A crash tears the last leaf. What a checkpoint states is missed
 			// in the end.
-			break
-		}
-		if err != nil {
-			v.find("unreadable", v.here(), "%v", err)
+			torn, cause := v.torn(dir)
+			if cause != nil {
+				return v.LogReport, cause
+			}
+			if !torn {
+				v.find("unreadable", v.here(), "%v", err)
+			}
 			break
 		}
 		if err := v.leaf(text); err != nil {
@@ -114,6 +87,9 @@ func (v *verification) run(dir string) (LogReport, error) {
 		if err := v.compare(); err != nil {
 			return v.LogReport, err
 		}
+	}
+	if v.derived.wrong && v.ledger != nil {
+		v.ledger.mend()
 	}
 	return v.LogReport, v.finish()
 }
@@ -126,7 +102,8 @@ type verification struct {
 	vkey      string
 	see       func(seq int64, l Leaf)
 	each      func(bytes int) error // before a leaf is looked at; nil: nobody slows it. An error ends it
-	writer    sync.Locker           // of the ledger that may be appended to meanwhile, or nil
+	ledger    *Ledger               // that may be appended to meanwhile, or nil
+	signed    int64                 // leaves that the newest checkpoint of the log states
 	until     int64                 // bytes of the leaves' file when the reading began
 	notes     func() (signed []byte, err error, ok bool)
 	endNotes  func()
@@ -136,7 +113,9 @@ type verification struct {
 	rows      rowReader
 	gone      map[string]*goneRows // leaves without their row, by month
 	destroyed []string             // months whose rows the log says are destroyed
+	derived   derivedReader
 	edge      treeEdge
+	at        int64 // where the frame of the next leaf begins
 	before    time.Time
 }
 
@@ -179,7 +158,12 @@ func (v *verification) leaf(text []byte) error {
 	if v.see != nil {
 		v.see(v.edge.size, leaf)
 	}
-	v.edge.add(text)
+	if leaf.Kind == EventCheckpointMissing {
+		v.find("missing", v.here(), "a start found %s leaves, and not %s: whether there were more nobody can tell; only a witness, or checkpoints that others hold",
+			leaf.Public["leaves"], strings.ReplaceAll(leaf.Public["missing"], " ", ", "))
+	}
+	v.derived.hold(v, text)
+	v.at += leafFrame + int64(len(text))
 	return nil
 }
 

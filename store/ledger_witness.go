@@ -19,10 +19,13 @@ const (
 )
 
 // Signed returns the newest checkpoint, without signing what came since; its
-// Note is nil when there is none.
+// Note is nil when none states any leaf.
 func (l *Ledger) Signed() Checkpoint {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.signed.Size == 0 {
+		return Checkpoint{}
+	}
 	return l.signed
 }
 
@@ -72,17 +75,19 @@ func (l *Ledger) KeepWitnessed(signed []byte, witnessKey string) (Cosigned, erro
 // holds says whether the log is one that begins as a checkpoint states. The
 // caller holds mu.
 func (l *Ledger) holds(c Checkpoint) error {
-	if c.Size > l.size {
-		return fmt.Errorf("%w: it holds %d leaves, its checkpoint of before states %d", errLog, l.size, c.Size)
+	if c.Size > l.edge.size {
+		return fmt.Errorf("%w: it holds %d leaves, its checkpoint of before states %d", errLog, l.edge.size, c.Size)
 	}
-	root, err := tlog.TreeHash(c.Size, l.reader())
-	if err != nil {
-		return fmt.Errorf("%w: %w", errLog, err)
-	}
-	if root != c.Root {
-		return fmt.Errorf("%w: its first %d leaves are not those that its checkpoint states", errLog, c.Size)
-	}
-	return nil
+	return l.derived(func() error {
+		root, err := tlog.TreeHash(c.Size, l.reader())
+		if err != nil {
+			return fmt.Errorf("%w: %w", errLog, err)
+		}
+		if root != c.Root {
+			return fmt.Errorf("%w: its first %d leaves are not those that its checkpoint states", errLog, c.Size)
+		}
+		return nil
+	})
 }
 
 // compareWitnessed holds the log against what a witness cosigned: the log's own

@@ -104,7 +104,7 @@ func TestRolledBackUnderTheWitness(t *testing.T) {
 	if _, err := l.Checkpoint(); err != nil {
 		t.Fatal(err)
 	}
-	old := copyOf(t, dir)
+	old := logCopyOf(t, dir)
 	w := openWitness(t, scratch(t), System{}, l.VerifierKey())
 	defer w.Close()
 	fillLog(t, l, 4)

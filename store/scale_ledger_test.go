@@ -103,7 +103,7 @@ func (g *largeLedger) add(row *Row, at time.Time) error {
 	for _, h := range nodes {
 		g.hashes.Write(h[:])
 	}
-	g.edge.add(text)
+	g.edge.add(tlog.RecordHash(text), nil)
 	g.index.Write(binary.LittleEndian.AppendUint64(nil, uint64(g.end)))
 	g.leaves.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(text))))
 	g.leaves.Write(binary.LittleEndian.AppendUint32(nil, crc32.Checksum(text, castagnoli)))

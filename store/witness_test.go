@@ -69,7 +69,7 @@ func forked(t *testing.T, leaves int) (a, b *Ledger) {
 	if _, err := a.Checkpoint(); err != nil {
 		t.Fatal(err)
 	}
-	b = openLedger(t, copyOf(t, dir), System{})
+	b = openLedger(t, logCopyOf(t, dir), System{})
 	t.Cleanup(func() { a.Close(); b.Close() })
 	return a, b
 }

@@ -120,6 +120,10 @@ func (d *daemon) asideWarnings() (warnings []string) {
 		return []string{"ledger: " + err.Error()}
 	}
 	for _, a := range aside {
+		if a.Missing != "" {
+			warnings = append(warnings, "the ledger was found without files that state what it holds, so that its newest leaves may be missing too: "+a.Missing+". Show "+a.Name+" in "+d.dir+" to the auditor, and take it away")
+			continue
+		}
 		warnings = append(warnings, a.Name+" lies in "+d.dir+": it did not hold what had been stated of it, and was set aside. Take it to the auditor, and away from here")
 	}
 	return warnings
