@@ -72,6 +72,9 @@ type witnessedLog struct {
 // is none. The verifier keys of logs are remembered there. ErrInUse when another
 // witness runs on it.
 func OpenWitness(dir string, sys System, logKeys []string, log *slog.Logger, now func() time.Time) (*Witness, error) {
+	if err := noRecorders(dir); err != nil {
+		return nil, fmt.Errorf("witness: %w", err)
+	}
 	w := &Witness{dir: dir, sys: sys.orReal(), log: log, now: now, logs: make(map[string]*witnessedLog)}
 	if err := w.sys.makeDir(filepath.Join(dir, witnessLogs)); err != nil {
 		return nil, fmt.Errorf("witness: %w", err)
@@ -87,6 +90,27 @@ func OpenWitness(dir string, sys System, logKeys []string, log *slog.Logger, now
 		return nil, errors.Join(fmt.Errorf("witness: %w", err), w.lock.Close())
 	}
 	return w, nil
+}
+
+// noRecorders refuses a directory that is a recorder's, or lies in one: whoever can
+// write there could write both pasts.
+func noRecorders(dir string) error {
+	at, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	for {
+		for _, name := range []string{filepath.Join(ledgerDir, leavesFile), "catalogue.db", filepath.Join(keysDir, daysDir)} {
+			if _, err := os.Lstat(filepath.Join(at, name)); err == nil {
+				return fmt.Errorf("%s is a recorder's data directory, or lies in one: a witness has a directory of its own, best on another machine", dir)
+			}
+		}
+		up := filepath.Dir(at)
+		if up == at {
+			return nil
+		}
+		at = up
+	}
 }
 
 func (w *Witness) open(logKeys []string) error {

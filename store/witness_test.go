@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -334,4 +335,27 @@ func FuzzWitnessRequest(f *testing.F) {
 			t.Errorf("%q is read as %q", text, again)
 		}
 	})
+}
+
+// TestWitnessIsNoRecorder refuses a recorder's data directory, and what lies in it,
+// and writes nothing there.
+func TestWitnessIsNoRecorder(t *testing.T) {
+	data := t.TempDir()
+	check(t, openStore(t, data, unsyncedSystem()).Close())
+	before := contents(t, data)
+	for _, dir := range []string{data, filepath.Join(data, "witness"), filepath.Join(data, vaultDir, "a", "b")} {
+		w, err := OpenWitness(dir, System{}, nil, slog.New(slog.DiscardHandler), time.Now)
+		if err == nil {
+			check(t, w.Close())
+		}
+		if err == nil || !strings.Contains(err.Error(), "data directory") {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+	if after := contents(t, data); !maps.Equal(after, before) {
+		t.Errorf("it wrote there: %v", after)
+	}
+	w, err := OpenWitness(filepath.Join(filepath.Dir(data), "witness"), System{}, nil, slog.New(slog.DiscardHandler), time.Now)
+	check(t, err)
+	check(t, w.Close())
 }

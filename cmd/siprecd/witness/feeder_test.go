@@ -53,7 +53,7 @@ func play(t *testing.T, behind time.Duration) *scene {
 }
 
 func (s *scene) open() {
-	l, err := store.OpenLedger(filepath.Join(s.dir, "ledger"), unsynced, slog.New(slog.DiscardHandler), time.Now)
+	l, err := store.OpenLedger(filepath.Join(s.dir, "data", "ledger"), unsynced, slog.New(slog.DiscardHandler), time.Now)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -221,8 +221,8 @@ func TestLedgerRolledBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := play(t, 0)
 		s.feeder.Close()
-		older, beside := filepath.Join(s.dir, "older"), filepath.Join(s.dir, "checkpoint")
-		if err := os.CopyFS(older, os.DirFS(filepath.Join(s.dir, "ledger"))); err != nil {
+		older, beside := filepath.Join(s.dir, "older"), filepath.Join(s.dir, "data", "checkpoint")
+		if err := os.CopyFS(older, os.DirFS(filepath.Join(s.dir, "data", "ledger"))); err != nil {
 			t.Fatal(err)
 		}
 		signed, err := os.ReadFile(beside)
@@ -234,7 +234,7 @@ func TestLedgerRolledBack(t *testing.T) {
 		s.wantCosigned(23)
 		s.stop()
 		s.wait(time.Minute)
-		now := filepath.Join(s.dir, "ledger")
+		now := filepath.Join(s.dir, "data", "ledger")
 		if err := errors.Join(os.RemoveAll(now), os.Rename(older, now), os.WriteFile(beside, signed, 0o600)); err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,7 @@ import (
 // TestServerSpeaksTheProtocol asks a server on a real socket, by hand.
 func TestServerSpeaksTheProtocol(t *testing.T) {
 	dir := t.TempDir()
-	ledger, err := store.OpenLedger(filepath.Join(dir, "ledger"), store.System{}, slog.New(slog.DiscardHandler), time.Now)
+	ledger, err := store.OpenLedger(filepath.Join(dir, "data", "ledger"), store.System{}, slog.New(slog.DiscardHandler), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
