@@ -184,9 +184,8 @@ type client struct {
 	local *store.Store // open when no daemon runs
 }
 
-// dial reaches the daemon of dir, or opens the directory itself when none runs
-// and local is allowed.
-func dial(dir string, local bool) (*client, error) {
+// running reaches the daemon of dir; nil when none runs.
+func running(dir string) (*client, error) {
 	path := socketPath(dir)
 	conn, err := net.Dial("unix", path)
 	if err == nil {
@@ -200,6 +199,15 @@ func dial(dir string, local bool) (*client, error) {
 	}
 	if errors.Is(err, os.ErrPermission) {
 		return nil, fmt.Errorf("%s belongs to another user: ask as that user, or with sudo", dir)
+	}
+	return nil, nil
+}
+
+// dial reaches the daemon of dir, or opens the directory itself when none runs
+// and local is allowed.
+func dial(dir string, local bool) (*client, error) {
+	if cl, err := running(dir); cl != nil || err != nil {
+		return cl, err
 	}
 	if !local {
 		return nil, fmt.Errorf("no siprecd runs on %s (start one: siprecd serve)", dir)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -26,8 +27,8 @@ type VerifyCmd struct {
 
 // Help teaches by example.
 func (VerifyCmd) Help() string {
-	return `The data directory needs no key. Exit status 1 when anything is missing, altered,
-added or out of order.
+	return `The data directory needs no key, and without a daemon on it nothing is written
+there. Exit status 1 when anything is missing, altered, added or out of order.
 
   siprecd verify
   siprecd verify --since 24h
@@ -47,19 +48,36 @@ func (c *VerifyCmd) Run(g *Globals) error {
 	if err != nil {
 		return err
 	}
-	v := url.Values{"sample": {strconv.FormatFloat(c.Sample, 'g', -1, 64)}}
 	since, err := readTime(c.Since, cfg.Site.TimeZone, time.Now())
 	if err != nil {
 		return fmt.Errorf("--since: %w", err)
 	}
-	if !since.IsZero() {
-		v.Set("since", since.Format(time.RFC3339Nano))
-	}
-	var found store.Verification
-	if err := g.ask("GET", "/verify", v, nil, &found); err != nil {
+	found, err := c.look(g, cfg.Data.Dir, since)
+	if err != nil {
 		return err
 	}
 	return printVerification(g, found, c.JSON)
+}
+
+// look has the daemon of a data directory verify it. Where none runs nothing is
+// written there, not even what a daemon would mend.
+func (c *VerifyCmd) look(g *Globals, dir string, since time.Time) (found store.Verification, err error) {
+	cl, err := running(dir)
+	if err != nil {
+		return found, err
+	}
+	if cl == nil {
+		return store.VerifyDir(context.Background(), dir, store.VerifyOptions{Since: since, Sample: c.Sample})
+	}
+	if err := cl.Close(); err != nil {
+		return found, err
+	}
+	v := url.Values{"sample": {strconv.FormatFloat(c.Sample, 'g', -1, 64)}}
+	if !since.IsZero() {
+		v.Set("since", since.Format(time.RFC3339Nano))
+	}
+	err = g.ask("GET", "/verify", v, nil, &found)
+	return found, err
 }
 
 func printVerification(g *Globals, found store.Verification, asJSON bool) error {

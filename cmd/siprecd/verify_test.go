@@ -1,8 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -54,4 +59,44 @@ func TestVerificationAsJSON(t *testing.T) {
 	if string(text) != want {
 		t.Errorf("%s", text)
 	}
+}
+
+// TestVerifyWithoutADaemonChangesNothing takes the ledger's public key away, which a
+// start makes again: the command says it each time, and leaves all as it is.
+func TestVerifyWithoutADaemonChangesNothing(t *testing.T) {
+	dir := t.TempDir()
+	s, err := store.Open(store.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "ledger", "verifier.pub")); err != nil {
+		t.Fatal(err)
+	}
+	before := namesIn(t, dir)
+	for range 2 {
+		var out bytes.Buffer
+		err := (&VerifyCmd{}).Run(&Globals{Data: dir, Stdout: &out, Stderr: &out})
+		if code := (exitError{}); !errors.As(err, &code) || code.code != 1 || !strings.Contains(out.String(), "missing      ledger/verifier.pub:") || !strings.HasSuffix(out.String(), "\n1 findings\n") {
+			t.Errorf("%v\n%s", err, &out)
+		}
+	}
+	if after := namesIn(t, dir); after != before {
+		t.Errorf("there is now\n%s\nthere was\n%s", after, before)
+	}
+}
+
+func namesIn(t *testing.T, dir string) string {
+	t.Helper()
+	var names []string
+	err := filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
+		names = append(names, name)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(names, "\n")
 }
