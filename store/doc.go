@@ -57,6 +57,7 @@
 //	ledger/                         below
 //	checkpoint                      the ledger's newest, once more: a log that is
 //	                                older, or another, was put in its place
+//	checkpoint.missing-…, …         below, with the ledger
 //	*.part                          being written
 //
 // Files are 0600, directories 0700. No name comes from the wire.
@@ -103,9 +104,16 @@
 //	a backup without keys                 the same, and of calls that have died since
 //	                                      too: keep it encrypted, and destroy it before
 //	                                      the first of its days dies
-//	the right to write everywhere here    nothing to hear; what is changed is found
-//	                                      by Verify, unless the ledger's signer is
-//	                                      used to write another past. That is found
+//	the right to write here, but for      nothing to hear; what is changed, added or
+//	reading ledger/signer.key             taken away is found by Verify, and that what
+//	                                      states the leaves is gone, not how many were.
+//	                                      But a log that is cut back to a checkpoint
+//	                                      of before, of which ledger/checkpoints holds
+//	                                      one each ten minutes, is what it was then:
+//	                                      only recordings and facts that came later,
+//	                                      and were left there, tell it here
+//	the right to write everywhere here    the same, and to sign a log that was cut, or
+//	                                      another past: nothing here tells it. It is found
 //	                                      by whoever has seen a checkpoint: without
 //	                                      a witness, the owners of bundles alone;
 //	                                      with one, the witness at the next look,
@@ -131,14 +139,16 @@
 //
 //	ledger/leaves             frames: length 4, CRC-32C 4, text; little-endian
 //	ledger/index              8 bytes a leaf: where its frame begins; derived
-//	ledger/hashes             32 bytes a stored hash, in tlog's order; derived
+//	ledger/hashes             32 bytes a stored hash, in tlog's order; derived. Nothing
+//	                          is signed of either, and no proof leaves that does not
+//	                          hold: both are made again from the leaves first
 //	ledger/rows/2006-01.jsonl digest, salt and row, one a line; destroyed when they
 //	                          are older than [ledger] rows_months, which a leaf says
 //	ledger/checkpoint         the newest signed note (C2SP tlog-checkpoint)
 //	ledger/checkpoints        those handed out, one each ten minutes and the last of
 //	                          each run
 //	ledger/signer.key         Ed25519, secret half
-//	ledger/verifier.pub       its public half
+//	ledger/verifier.pub       its public half; derived
 //	ledger/witnessed          the newest checkpoint that a witness cosigned too
 //	                          (C2SP tlog-cosignature)
 //	ledger/witness.pub        the witness's key
@@ -148,6 +158,8 @@
 //	                          checkpoint.anchored, which lay beside it; status
 //	                          warns until it is taken away
 //	checkpoint.damaged-<time> one beside the log that was no checkpoint any more
+//	checkpoint.missing-<time> a notice that a start missed files that state what the
+//	                          log holds; status warns until it is taken away
 //
 // Verify holds against it what there is: each body, header and original by its
 // digest and its place, the facts as they are spelled, the catalogue's rows by the
@@ -155,8 +167,26 @@
 // the tapes, is added. A recording that was destroyed while a hold was in force is
 // missing, whatever the catalogue said that night.
 //
-// Who puts back an older copy of the whole data directory is found by nothing in
-// it: checkpoints that others hold tell that.
+// The newest checkpoint, the one beside the log and the file of those handed out are
+// made before signer.key, which is made before the first leaf, and the newest is
+// never written before the first that is kept: no crash leaves a log without them.
+// Who takes one away, with leaves or without, is told of by a leaf at the next start
+// (checkpoint-missing: which, and how many leaves were found), and that leaf is a
+// finding of Verify for ever: whether the log went on behind it nobody can tell any
+// more. A restored backup has all three.
+//
+// Leaves behind the newest checkpoint (10 s, or what a crash left) are not signed yet:
+// what is done to them before the next start signs them is found by nothing.
+//
+// VerifyDir looks at a directory that no daemon has open, and writes nothing: it is
+// the evidence. It finds, of index and hashes, what the newest checkpoint covers, and
+// not that either is gone, as in a backup; of rows, that they are no rows, or twice,
+// or in another order; in ledger/, whatever is not listed here. A row without a leaf
+// it only counts: a crash leaves one.
+//
+// Who cuts leaves and checkpoints back to what they were, puts back an older copy of
+// the whole data directory, or has signer.key and signs a log that was cut, is found
+// by nothing in it: only a witness, or checkpoints that others hold, tell that.
 //
 // # A bundle
 //
