@@ -21,6 +21,19 @@ func rewritten(t *testing.T, name string, change func(lines [][]byte) [][]byte) 
 	check(t, os.WriteFile(name, append(bytes.Join(change(lines), []byte("\n")), '\n'), fileMode))
 }
 
+// cutNote adds a copy of the newest note to those that are kept, without its last
+// bytes.
+func cutNote(less int) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		note, err := os.ReadFile(filepath.Join(dir, checkpointFile))
+		check(t, err)
+		name := filepath.Join(dir, checkpointsFile)
+		kept, err := os.ReadFile(name)
+		check(t, err)
+		check(t, os.WriteFile(name, append(kept, append(note, '\n')[:len(note)+1-less]...), fileMode))
+	}
+}
+
 // TestVerifyLooksAtAllThatLiesInTheLedger puts in what no run of ours leaves, and
 // what a crash does.
 func TestVerifyLooksAtAllThatLiesInTheLedger(t *testing.T) {
@@ -61,6 +74,10 @@ func TestVerifyLooksAtAllThatLiesInTheLedger(t *testing.T) {
 		"the place of a leaf, zeros":     {add(leavesFile, string(make([]byte, 300))), "", ""},
 		"a file of nobody":               {add("notes.txt", "x"), "added", ledgerDir + "/notes.txt"},
 		"a file of nobody among rows":    {add(rowsDir+"/2026.jsonl", "x"), "added", ledgerDir + "/" + rowsDir + "/2026.jsonl"},
+		"a note that a crash tore":       {cutNote(30), "", ""},
+		"one torn in its text":           {cutNote(150), "", ""},
+		"a note without its last line":   {cutNote(1), "", ""},
+		"garbage behind the notes":       {add(checkpointsFile, "garbage"), "altered", ledgerDir + "/" + checkpointsFile + ", note 2"},
 		"what was being written":         {add(checkpointFile+partSuffix, "x"), "", ""},
 		"rows that were being destroyed": {add(rowsDir+"/2026-10.jsonl"+goneExt, "x"), "", ""},
 	} {

@@ -1,6 +1,9 @@
 package store
 
 import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -28,9 +32,34 @@ func (v *verification) begin(dir string) error {
 	if err := v.derived.open(dir, v.signed); err != nil {
 		return err
 	}
-	v.notes, v.endNotes = iter.Pull2(notesOf(dir, sizeOf(filepath.Join(dir, checkpointsFile))))
+	torn, err := tornNote(dir, v.vkey)
+	if err != nil {
+		return err
+	}
+	v.notes, v.endNotes = iter.Pull2(notesOf(dir, sizeOf(filepath.Join(dir, checkpointsFile))-torn))
 	v.until = sizeOf(filepath.Join(dir, leavesFile))
 	return nil
+}
+
+// tornNote is how much of the end of the notes is what a crash leaves: the beginning
+// of one, which does not reach the end of its signature.
+func tornNote(dir, vkey string) (int64, error) {
+	b, _, err := readTail(filepath.Join(dir, checkpointsFile), noteMost)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	tail := b[wholeNotes(b):]
+	note := bytes.TrimRight(tail, "\x00")
+	origin, _, _ := strings.Cut(vkey, "+")
+	text, signed, found := bytes.Cut(note, []byte("— "))
+	signature := base64.StdEncoding.EncodedLen(4 + ed25519.SignatureSize)
+	switch _, after, ends := bytes.Cut(text, []byte("\n\n")); {
+	case err != nil || !bytes.HasPrefix(note, []byte(origin)[:min(len(origin), len(note))]),
+		found && len(signed)-1-bytes.LastIndexByte(signed, ' ') >= signature,
+		!found && ends && len(after) > len("—"):
+		return 0, err
+	}
+	return int64(len(tail)), nil
 }
 
 // sizeOf is how much of a file is read: nothing of one that is not there yet. One

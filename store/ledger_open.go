@@ -142,15 +142,9 @@ func (l *Ledger) mendCheckpoints() error {
 	if err != nil {
 		return err
 	}
-	whole := bytes.LastIndex(b, []byte("\n\n")) + 2
-	for whole >= 2 && !bytes.HasPrefix(lastLine(b[:whole-1]), []byte("—")) {
-		whole = bytes.LastIndex(b[:whole-2], []byte("\n\n")) + 2
-	}
-	if whole < 2 {
-		if before > 0 {
-			return nil // no note is so long: Verify reports what this is
-		}
-		whole = 0
+	whole := wholeNotes(b)
+	if whole == 0 && before > 0 {
+		return nil // no note is so long: Verify reports what this is
 	}
 	// What cannot be read is kept anew; Verify reports it.
 	begins := max(0, bytes.LastIndex(b[:max(0, whole-2)], []byte("\n\n")))
@@ -166,6 +160,18 @@ func (l *Ledger) mendCheckpoints() error {
 		return err
 	}
 	return errors.Join(l.sys.Truncate(f, before+int64(whole)), f.Close())
+}
+
+// wholeNotes is where the last whole note of a file ends; 0: there is none.
+func wholeNotes(b []byte) int {
+	whole := bytes.LastIndex(b, []byte("\n\n")) + 2
+	for whole >= 2 && !bytes.HasPrefix(lastLine(b[:whole-1]), []byte("—")) {
+		whole = bytes.LastIndex(b[:whole-2], []byte("\n\n")) + 2
+	}
+	if whole < 2 {
+		return 0
+	}
+	return whole
 }
 
 // readTail reads the last bytes of a file, at most so many; before is where they
