@@ -302,7 +302,7 @@ func (k *Keys) noteCopy(c KeyCopy) error {
 func (k *Keys) Copies() ([]KeyCopy, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.copies()
+	return k.withTold(k.copies())
 }
 
 func (k *Keys) copies() ([]KeyCopy, error) {

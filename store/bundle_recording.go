@@ -293,7 +293,7 @@ func (c *bundleContents) facts(id string, sealed provenLeaf) error {
 	}
 	now := sealedEntry(&row)
 	for _, k := range slices.Sorted(maps.Keys(sealed.Public)) {
-		if k == factsFact || k == headerFact || k == originalHeaderFact {
+		if k == factsFact || k == headerFact || k == originalHeaderFact || k == dayRecipientFact {
 			continue
 		}
 		if now.Public[k] != sealed.Public[k] {

@@ -247,7 +247,7 @@ func TestForgedBundleIsFound(t *testing.T) {
 		},
 		"a witness, another machine": func(name string, b []byte) []byte {
 			if name == bundleWitnessed {
-				return bytes.Replace(b, []byte("\n1\n"), []byte("\n2\n"), 1)
+				return bytes.Replace(b, []byte("\n2\n"), []byte("\n3\n"), 1)
 			}
 			return b
 		},
@@ -259,14 +259,14 @@ func TestForgedBundleIsFound(t *testing.T) {
 		},
 		"its proof leads from another state": func(name string, b []byte) []byte {
 			if name == bundleGrowth {
-				return bytes.Replace(b, []byte("old 1\n"), []byte("old 2\n"), 1)
+				return bytes.Replace(b, []byte("old 2\n"), []byte("old 3\n"), 1)
 			}
 			return b
 		},
 		"does not begin with what the witness cosigned": func(name string, b []byte) []byte {
 			if name == bundleGrowth {
 				_, note, _ := bytes.Cut(b, []byte("\n\n"))
-				return append([]byte("old 1\nPlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=\n\n"), note...)
+				return append([]byte("old 2\nPlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=\n\n"), note...)
 			}
 			return b
 		},

@@ -76,6 +76,11 @@ type Keys struct {
 	unlocked   []age.Identity     // custodians'
 	until      time.Time          // zero: for as long as the daemon runs
 	secrets    map[Day]*daySecret // opened; forgotten with unlocked
+	sealedWith map[string]string  // digest of what a recording was sealed to, by id, until its leaf states it
+
+	made map[string]string       // custodians made by OpenKeys, by name, and why
+	told *toldKeys               // nil: no ledger says who is a custodian
+	tell func(Entry) (seq int64) // the ledger; -1: it could not be told
 }
 
 const (
@@ -98,7 +103,7 @@ const (
 // is none. Whatever is damaged in it stops nothing: Trouble says so, and what
 // needs it fails when it is needed.
 func OpenKeys(dir string, sys System) (*Keys, error) {
-	k := &Keys{dir: dir, sys: sys.orReal(), recipients: map[Day]dayRecipient{}, secrets: map[Day]*daySecret{}}
+	k := &Keys{dir: dir, sys: sys.orReal(), recipients: map[Day]dayRecipient{}, secrets: map[Day]*daySecret{}, sealedWith: map[string]string{}, made: map[string]string{}}
 	for _, sub := range []string{custodiansDir, daysDir, headersDir} {
 		if err := k.sys.makeDir(filepath.Join(dir, sub)); err != nil && !errors.Is(err, syscall.ENOTDIR) && !errors.Is(err, fs.ErrPermission) {
 			return nil, fmt.Errorf("keys: %w", err)
@@ -138,36 +143,46 @@ func (k *Keys) Recipient(d Day) (age.Recipient, error) {
 		return nil, fmt.Errorf("keys of %s: %w", d, ErrDead)
 	}
 	known, before := k.recipients[d]
-	if before && known.looked.Equal(k.looked) && k.fresh(time.Now()) {
+	if before && known.looked.Equal(k.looked) && k.fresh(time.Now()) &&
+		!isGone(k.day(d, numbered(recipientFile, known.nth))) && k.sealedTo(d, known.nth, k.custodians) {
 		return known.r, nil
 	}
-	r, err := k.recipient(d)
+	r, nth, err := k.recipient(d)
 	if err == nil {
-		k.recipients[d] = dayRecipient{r, k.looked}
+		k.recipients[d] = dayRecipient{r, nth, k.looked}
 		return r, nil
 	}
-	if before {
+	if before && !errors.Is(err, fs.ErrNotExist) && !k.lacksSecret(d, known.nth) {
 		return known.r, nil // the directory does not answer; it was well before
 	}
 	return nil, err
+}
+
+// lacksSecret reports whether it is known that no copy of a day's nth secret is
+// there: a disk that does not answer says nothing.
+func (k *Keys) lacksSecret(d Day, nth int) bool {
+	return !slices.ContainsFunc(k.custodians, func(c Custodian) bool {
+		return !isGone(k.day(d, numbered(c.Name, nth)+sealedExt))
+	})
 }
 
 // dayRecipient is the public half of a day that was found to be relied on when
 // the custodians were looked at.
 type dayRecipient struct {
 	r      age.Recipient
+	nth    int // of the day's identities
 	looked time.Time
 }
 
-// recipient is the first identity of a day that can be relied on.
-func (k *Keys) recipient(d Day) (age.Recipient, error) {
+// recipient is the first identity of a day that can be relied on, and its number.
+func (k *Keys) recipient(d Day) (r age.Recipient, nth int, err error) {
 	custodians, err := k.reliable()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	n, err := k.identitiesOf(d)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	for nth := 1; nth <= n; nth++ {
 		if !k.sealedTo(d, nth, custodians) {
@@ -178,10 +193,13 @@ func (k *Keys) recipient(d Day) (age.Recipient, error) {
 			r = k.mend(d, nth)
 		}
 		if r != nil {
-			return r, nil
+			return r, nth, nil
 		}
 	}
-	return k.makeDay(d, n+1, custodians)
+	// One whose files are gone keeps its number: they may be put back.
+	nth = max(n, k.recipients[d].nth) + 1
+	r, err = k.makeDay(d, nth, custodians)
+	return r, nth, err
 }
 
 func (k *Keys) makeDay(d Day, nth int, custodians []Custodian) (age.Recipient, error) {
@@ -258,6 +276,12 @@ func (k *Keys) Ahead(ctx context.Context, first Day, days int) error {
 			return err
 		}
 	}
+	k.mu.Lock()
+	if k.told != nil {
+		k.tellUntold()
+		k.tellWhenFar()
+	}
+	k.mu.Unlock()
 	return k.catchUp()
 }
 

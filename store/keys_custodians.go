@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -65,9 +64,12 @@ func parseRecipient(s string) (age.Recipient, error) {
 
 // makeCustodian makes one whose identity lies beside the data, so that a first
 // start works; status says so until it is protected.
-func (k *Keys) makeCustodian(name string) error {
+func (k *Keys) makeCustodian(name, what string) error {
 	id, err := age.GenerateHybridIdentity()
 	if err != nil {
+		return err
+	}
+	if err := k.sys.makeDir(filepath.Join(k.dir, custodiansDir)); err != nil {
 		return err
 	}
 	text := "# The identity of custodian " + name + ". Whoever has this file and the data can hear every\n" +
@@ -75,7 +77,12 @@ func (k *Keys) makeCustodian(name string) error {
 	if err := k.sys.replace(k.identityFile(name), []byte(text)); err != nil {
 		return err
 	}
-	return k.sys.replace(filepath.Join(k.dir, custodiansDir, name+pubExt), []byte(id.Recipient().String()+"\n"))
+	if err := k.sys.replace(filepath.Join(k.dir, custodiansDir, name+pubExt), []byte(id.Recipient().String()+"\n")); err != nil {
+		return err
+	}
+	k.made[name] = what
+	k.tellMade(what, name)
+	return nil
 }
 
 // unlockUnprotected unlocks with the identities that lie in clear and can be read.
@@ -95,7 +102,7 @@ func (k *Keys) unlockUnprotected(custodians []Custodian) {
 }
 
 // Unlock keeps a custodian's identities in memory, until until, or for as long
-// as the daemon runs when that is zero.
+// as the daemon runs when that is zero. What others unlocked for longer stays so.
 func (k *Keys) Unlock(ids []age.Identity, until time.Time) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -121,7 +128,11 @@ func (k *Keys) Unlock(ids []age.Identity, until time.Time) error {
 	if failed != nil {
 		return failed
 	}
-	k.unlocked, k.until = slices.Concat(k.unlocked, ids), until
+	k.expire(time.Now())
+	if len(k.unlocked) == 0 || until.IsZero() || !k.until.IsZero() && until.After(k.until) {
+		k.until = until
+	}
+	k.unlocked = slices.Concat(k.unlocked, ids)
 	clear(k.secrets) // these may open more of a day
 	return nil
 }
@@ -180,176 +191,6 @@ func (k *Keys) sealSecretAs(name string, d Day, c Custodian, nth int, secret *ag
 	}
 	if err := k.sys.replace(k.day(d, numbered(name, nth)+sealedExt), b.Bytes()); err != nil {
 		return fmt.Errorf("keys of %s: %w", d, err)
-	}
-	return nil
-}
-
-// AddCustodian seals every day's secret to one more recipient. Keys must be
-// unlocked.
-func (k *Keys) AddCustodian(name, recipient string) error {
-	if !custodianName.MatchString(name) {
-		return fmt.Errorf("%q is not a custodian's name: a-z, 0-9, dot and dash", name)
-	}
-	c := Custodian{Name: name, Recipient: strings.TrimSpace(recipient)}
-	if _, err := parseRecipient(c.Recipient); err != nil {
-		return err
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.looked = time.Time{}
-	pub := filepath.Join(k.dir, custodiansDir, name+pubExt)
-	if _, err := os.Stat(pub); err == nil {
-		return fmt.Errorf("custodian %s is there already", name)
-	}
-	// The public half comes last: whoever has it opens every day. Adding again
-	// after a crash completes the rest.
-	if err := k.sealAll(c, name); err != nil {
-		return err
-	}
-	return k.sys.replace(pub, []byte(c.Recipient+"\n"))
-}
-
-// sealAll seals all days to c, but for those whose secret is damaged: nobody will
-// hear them. The copies are called by name.
-func (k *Keys) sealAll(c Custodian, name string) error {
-	k.expire(time.Now())
-	days, err := k.Days()
-	if err != nil {
-		return err
-	}
-	for _, d := range days {
-		secret, err := k.openSecret(d, k.unlocked)
-		if errors.Is(err, ErrDamaged) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("day %s: %w", d, err)
-		}
-		for nth, id := range secret.of {
-			if err := k.sealSecretAs(name, d, c, nth, id); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// RemoveCustodian takes the sealed copies of one custodian away. The last one
-// cannot be removed. What is sealed to nobody else, as to one made in an
-// emergency, is sealed to the others before; for that, keys must be unlocked.
-func (k *Keys) RemoveCustodian(name string) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.looked = time.Time{}
-	all, err := k.Custodians()
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(all, func(c Custodian) bool { return c.Name == name }) {
-		return fmt.Errorf("there is no custodian %q", name)
-	}
-	if !slices.ContainsFunc(all, func(c Custodian) bool { return c.Name != name && c.Damaged == "" }) {
-		return fmt.Errorf("%s is the only custodian: add another before, or nobody could ever hear a recording", name)
-	}
-	days, err := k.Days()
-	if err != nil {
-		return err
-	}
-	others := slices.DeleteFunc(all, func(c Custodian) bool { return c.Name == name || c.Damaged != "" })
-	for _, d := range days {
-		if err := k.handOver(d, name, others); err != nil {
-			return err
-		}
-	}
-	for _, d := range days {
-		n, err := k.identitiesOf(d)
-		for nth := 1; nth <= max(n, 1) && err == nil; nth++ {
-			err = errors.Join(k.sys.shred(k.day(d, numbered(name, nth)+sealedExt)), k.sys.shred(k.day(d, numbered(renewed(name), nth)+sealedExt)))
-		}
-		if err != nil {
-			return fmt.Errorf("keys of %s: %w", d, err)
-		}
-	}
-	if err := k.giveUp(name); err != nil {
-		return fmt.Errorf("keys: %w", err)
-	}
-	if err := k.sys.removeIfThere(filepath.Join(k.dir, custodiansDir, name+pubExt)); err != nil {
-		return fmt.Errorf("keys: %w", err)
-	}
-	return errors.Join(k.sys.syncDir(filepath.Join(k.dir, custodiansDir)), k.forget())
-}
-
-// renewed is the name of copies that are sealed to a custodian's new recipient,
-// beside those that are sealed to the old.
-func renewed(name string) string { return name + "+new" }
-
-// ReplaceCustodian seals every day's secret to a custodian's new recipient
-// instead of the old one. Keys must be unlocked. The old copies go when all new
-// ones are there: in between both identities open every day, and after a crash
-// it is called again.
-func (k *Keys) ReplaceCustodian(name, recipient string) error {
-	c := Custodian{Name: name, Recipient: strings.TrimSpace(recipient)}
-	if _, err := parseRecipient(c.Recipient); err != nil {
-		return err
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.looked = time.Time{}
-	pub := filepath.Join(k.dir, custodiansDir, name+pubExt)
-	if _, err := os.Stat(pub); err != nil || !custodianName.MatchString(name) {
-		return fmt.Errorf("there is no custodian %q", name)
-	}
-	if err := k.sealAll(c, renewed(name)); err != nil {
-		return err
-	}
-	if err := k.sys.replace(pub, []byte(c.Recipient+"\n")); err != nil {
-		return err
-	}
-	if err := k.takePlace(name); err != nil {
-		return err
-	}
-	return errors.Join(k.giveUp(name), k.forget())
-}
-
-// takePlace puts a custodian's renewed copies in the place of the old ones.
-func (k *Keys) takePlace(name string) error {
-	days, err := k.Days()
-	if err != nil {
-		return err
-	}
-	for _, d := range days {
-		n, err := k.identitiesOf(d)
-		for nth := 1; nth <= n && err == nil; nth++ {
-			err = k.sys.Rename(k.day(d, numbered(renewed(name), nth)+sealedExt), k.day(d, numbered(name, nth)+sealedExt))
-			if errors.Is(err, fs.ErrNotExist) {
-				err = nil // of a damaged day there is none
-			}
-		}
-		if err == nil {
-			err = k.sys.syncDir(k.day(d, ""))
-		}
-		if err != nil {
-			return fmt.Errorf("keys of %s: %w", d, err)
-		}
-	}
-	return nil
-}
-
-// forget drops the identities that open nothing any more, and what was opened.
-func (k *Keys) forget() error {
-	days, err := k.Days()
-	if err != nil {
-		return err
-	}
-	clear(k.secrets)
-	k.unlocked = slices.DeleteFunc(k.unlocked, func(id age.Identity) bool {
-		return !slices.ContainsFunc(days, func(d Day) bool {
-			_, err := k.openSecret(d, []age.Identity{id})
-			return err == nil
-		})
-	})
-	if len(k.unlocked) == 0 {
-		k.lock()
 	}
 	return nil
 }

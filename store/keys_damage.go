@@ -116,6 +116,9 @@ func (k *Keys) damage(c Custodian, readErr error) string {
 	if _, err := parseRecipient(c.Recipient); err != nil {
 		return "its public half is no age recipient"
 	}
+	if k.unknown(c) {
+		return "the ledger was never told of it, so that nothing is sealed to it: siprecd keys remove-custodian " + c.Name + " takes it away, siprecd keys add-custodian " + c.Name + " with its recipient lets it stay"
+	}
 	b, err := os.ReadFile(k.identityFile(c.Name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -182,11 +185,20 @@ func (k *Keys) reliable() ([]Custodian, error) {
 
 // fresh reports whether what was found of the custodians still holds.
 func (k *Keys) fresh(now time.Time) bool {
-	return now.Sub(k.looked) < custodiansLook && !now.Before(k.looked)
+	return now.Sub(k.looked) < custodiansLook && !now.Before(k.looked) && !slices.ContainsFunc(k.custodians, func(c Custodian) bool {
+		return c.Damaged == "" && isGone(k.pubFile(c.Name))
+	})
+}
+
+// isGone reports whether it is known that a file is not there.
+func isGone(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // relied is reliable without its memory.
 func (k *Keys) relied() ([]Custodian, error) {
+	k.tellUntold()
 	all, err := k.Custodians()
 	if err != nil {
 		return nil, err
@@ -195,11 +207,11 @@ func (k *Keys) relied() ([]Custodian, error) {
 	if slices.ContainsFunc(all, whole) {
 		return all, nil
 	}
-	name := firstCustodian
-	if days, err := os.ReadDir(filepath.Join(k.dir, daysDir)); len(all) > 0 || err != nil || len(days) > 0 {
-		name = k.freeName()
+	name, what := firstCustodian, custodianFirst
+	if days, err := os.ReadDir(filepath.Join(k.dir, daysDir)); len(all) > 0 || err != nil || len(days) > 0 || len(k.lost(all)) > 0 {
+		name, what = k.freeName(), custodianEmergency
 	}
-	if err := k.makeCustodian(name); err != nil {
+	if err := k.makeCustodian(name, what); err != nil {
 		return nil, fmt.Errorf("keys: custodian %s: %w", name, err)
 	}
 	all, err = k.Custodians()
@@ -213,7 +225,7 @@ func (k *Keys) relied() ([]Custodian, error) {
 // sealed to, and seals a day to that one.
 func (k *Keys) sealInEmergency(d Day, nth int, secret *age.HybridIdentity) error {
 	name := k.freeName()
-	if err := k.makeCustodian(name); err != nil {
+	if err := k.makeCustodian(name, custodianEmergency); err != nil {
 		return err
 	}
 	k.looked = time.Time{}
@@ -278,7 +290,7 @@ func (k *Keys) Trouble() (trouble []string) {
 	defer k.mu.Unlock()
 	for _, sub := range []string{custodiansDir, daysDir, headersDir} {
 		if _, err := os.ReadDir(filepath.Join(k.dir, sub)); err != nil {
-			trouble = append(trouble, "the keys cannot be read, calls stay on their tapes: "+err.Error())
+			trouble = append(trouble, unreadableKeys(err))
 		}
 	}
 	custodians, err := k.Custodians()
@@ -292,6 +304,9 @@ func (k *Keys) Trouble() (trouble []string) {
 		if strings.HasPrefix(c.Name, emergencyCustodian) {
 			trouble = append(trouble, "custodian "+c.Name+" was made because no other could be sealed to: put the others back, or add one, then siprecd keys remove-custodian "+c.Name)
 		}
+	}
+	if n := len(k.lost(custodians)); n > 0 {
+		trouble = append(trouble, fmt.Sprintf("of the custodians that the ledger knows the public half of %d is not here, and nothing is sealed to them: put it back, or add them again, or siprecd keys remove-custodian with the name", n))
 	}
 	days, err := k.Days()
 	if err != nil {
@@ -307,6 +322,13 @@ func (k *Keys) Trouble() (trouble []string) {
 		trouble = append(trouble, fmt.Sprintf("of the days that have keys, those of %d are damaged or missing, the first dies on %s: what was sealed to them may not open (siprecd keys check); calls are sealed to others", len(bad), bad[0]))
 	}
 	return trouble
+}
+
+func unreadableKeys(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "keys are gone, what was sealed to them does not open unless they are put back; calls are sealed to others: " + err.Error()
+	}
+	return "the keys cannot be read, calls stay on their tapes: " + err.Error()
 }
 
 // sound reports whether every identity of a day can be sealed to.

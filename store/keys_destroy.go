@@ -90,8 +90,11 @@ func (k *Keys) Headers(d Day) ([]string, error) {
 }
 
 // withHeaders returns the keys, nil when no header of any recording is among
-// them, as in a backup.
+// them, as in a backup. Where calls are recorded they should be there.
 func (k *Keys) withHeaders() (*Keys, error) {
+	if k.told != nil {
+		return k, nil
+	}
 	days, err := os.ReadDir(filepath.Join(k.dir, headersDir))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(days) == 0 {
 		return nil, nil
@@ -194,8 +197,20 @@ func (k *Keys) finish(d Day) error {
 	return k.sys.replace(k.day(d, finishedFile), nil)
 }
 
+// leftOf returns the names of what is left of a day's keys, headers among them.
+func (k *Keys) leftOf(d Day) (left []string) {
+	entries, _ := os.ReadDir(k.day(d, ""))
+	for _, e := range entries {
+		if e.Name() != destroyedFile && e.Name() != finishedFile && !e.IsDir() {
+			left = append(left, e.Name())
+		}
+	}
+	headers, _ := k.Headers(d)
+	return append(left, headers...)
+}
+
 // unfinished returns the days whose keys are destroyed, and whose bodies and
-// rows may still be there.
+// rows may still be there, or of whose keys something is there again.
 func (k *Keys) unfinished() ([]Day, error) {
 	marks, err := filepath.Glob(k.day("*", destroyedFile))
 	if err != nil {
@@ -204,7 +219,7 @@ func (k *Keys) unfinished() ([]Day, error) {
 	var days []Day
 	for _, m := range marks {
 		d := Day(filepath.Base(filepath.Dir(m)))
-		if _, err := os.Lstat(k.day(d, finishedFile)); errors.Is(err, fs.ErrNotExist) {
+		if isGone(k.day(d, finishedFile)) || len(k.leftOf(d)) > 0 {
 			days = append(days, d)
 		}
 	}

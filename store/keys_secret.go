@@ -110,3 +110,62 @@ func (k *Keys) fits(d Day, secret *daySecret) error {
 	}
 	return nil
 }
+
+// dayRecipientOf says what a recording was sealed to by this run; "": not known.
+func (k *Keys) dayRecipientOf(id string) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	defer delete(k.sealedWith, id)
+	return k.sealedWith[id]
+}
+
+// keep makes a recording's header durable, and fails when nobody has the secret
+// half of what it is sealed to: the keys may have gone while it was written.
+func (k *Keys) keep(d Day, id string, header []byte, to age.Recipient) error {
+	if err := k.PutHeader(d, id, header); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	public := fmt.Sprint(to)
+	if err := k.somebodyOpens(d, public); err != nil {
+		return err
+	}
+	k.sealedWith[id] = recipientDigest(public)
+	return nil
+}
+
+// somebodyOpens fails when no custodian has the secret half of a day's recipient.
+func (k *Keys) somebodyOpens(d Day, public string) error {
+	custodians, err := k.reliable()
+	if err != nil {
+		custodians = k.custodians // their directory does not answer; the day's may
+	}
+	n, err := k.identitiesOf(d)
+	if err != nil {
+		return err
+	}
+	for nth := 1; nth <= n; nth++ {
+		if r, err := k.public(d, nth); err == nil && r.String() == public && k.sealedTo(d, nth, custodians) {
+			return nil
+		}
+	}
+	return fmt.Errorf("keys of %s: nobody has the secret half of the key that was sealed to: %w", d, ErrDamaged)
+}
+
+// stateDayRecipient adds the digest of what this run sealed a recording to, or a
+// tape that waits.
+func (s *Store) stateDayRecipient(row *Row, public map[string]string) {
+	if s.Keys == nil || row.Dies == "" {
+		return
+	}
+	digest := s.Keys.dayRecipientOf(row.ID)
+	if sibling, err := originalID(row.ID); err == nil {
+		if original := s.Keys.dayRecipientOf(sibling); row.State == Waiting {
+			digest = original
+		}
+	}
+	if digest != "" {
+		public[dayRecipientFact] = digest
+	}
+}

@@ -136,6 +136,7 @@ func (s *Store) tellOutcome(row *Row, again bool) {
 	}
 	row.Leaf = 0
 	s.stateHeaders(row, e.Public)
+	s.stateDayRecipient(row, e.Public)
 	row.state(e.Public)
 	row.Leaf = s.Tell(e) + 1
 }
@@ -152,6 +153,7 @@ func (s *Store) Tell(e Entry) (seq int64) {
 		s.log.Error("the ledger was not told", "event", e.Kind, "subject", e.Subject, "side", "srs", "reason", err)
 		return -1
 	}
+	s.Keys.heard(seq, e)
 	return seq
 }
 
@@ -197,7 +199,7 @@ func (s *Store) commitSealed(ctx context.Context, in Blobs, row *Row, write func
 	if err := body.w.Close(); err != nil {
 		return err
 	}
-	if err := s.Keys.PutHeader(row.Dies, row.ID, body.header); err != nil {
+	if err := s.Keys.keep(row.Dies, row.ID, body.header, to); err != nil {
 		return err
 	}
 	if row.File, err = w.Commit(); err != nil {

@@ -110,6 +110,9 @@ func Open(o Options) (_ *Store, err error) {
 		if s.Ledger, err = OpenLedger(filepath.Join(s.dir, ledgerDir), s.sys, s.log, time.Now); err != nil {
 			return nil, err
 		}
+		if err = s.Keys.heed(s.Ledger, s.Tell); err != nil {
+			return nil, errors.Join(err, s.Ledger.Close())
+		}
 		s.Ledger.signEvery(signPeriod)
 		defer func() {
 			if err != nil {

@@ -67,11 +67,12 @@ type looking struct {
 	o      VerifyOptions
 	stated *statement
 	strays map[string][]Stored // that no leaf at hand speaks of
+	ring   statedKeys          // what it says of keys
 	keys   *Keys               // nil: the headers are not here, as in a backup
 }
 
 func (l *looking) all(ctx context.Context) (err error) {
-	log := verification{see: l.stated.take}
+	log := verification{see: func(seq int64, leaf Leaf) { l.stated.take(seq, leaf); l.ring.take(leaf) }}
 	if l.o.Pace != nil {
 		log.each = func(n int) error { return l.o.Pace(ctx, n) }
 	}
@@ -99,6 +100,7 @@ func (l *looking) all(ctx context.Context) (err error) {
 		l.astray,
 		l.strange,
 		l.tapes,
+		l.keyring,
 	} {
 		if err := look(ctx); err != nil {
 			return err

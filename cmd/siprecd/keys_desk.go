@@ -86,22 +86,22 @@ func (d *desk) keysLock(*http.Request) (any, error) {
 	return "locked", nil
 }
 
-// change does something to the custodians and tells the ledger.
+// change does something to a custodian, of which the keys tell the ledger.
 func (d *desk) change(r *http.Request, what string, do func(name, secret string) error) (any, error) {
 	secret, err := secretOf(r)
 	if err != nil {
 		return nil, err
 	}
-	name := r.URL.Query().Get("name")
-	if err := do(name, secret); err != nil {
-		return nil, err
-	}
-	d.store.Tell(store.Entry{Kind: store.EventCustodians, Row: map[string]string{"custodian": name}, Public: map[string]string{"what": what}})
-	return what, nil
+	return what, do(r.URL.Query().Get("name"), secret)
 }
 
 func (d *desk) keysProtect(r *http.Request) (any, error) {
-	return d.change(r, "protected", d.store.Keys.Protect)
+	name := r.URL.Query().Get("name")
+	done, err := d.change(r, "protected", d.store.Keys.Protect)
+	if err == nil {
+		d.store.Tell(store.Entry{Kind: store.EventCustodians, Row: map[string]string{"custodian": name}, Public: map[string]string{"what": "protected"}})
+	}
+	return done, err
 }
 
 func (d *desk) keysAdd(r *http.Request) (any, error) {
