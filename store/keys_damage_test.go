@@ -268,7 +268,7 @@ func TestEmergencyEnds(t *testing.T) {
 	if trouble := s.Keys.Trouble(); len(trouble) > 0 {
 		t.Errorf("trouble %q", trouble)
 	}
-	days, err := s.Keys.Check()
+	days, err := s.Keys.Check(t.Context())
 	check(t, err)
 	if len(days) != 1 || !days[0].Opens || len(days[0].Lacks) > 0 {
 		t.Errorf("checked: %+v", days)

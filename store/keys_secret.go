@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -42,6 +43,9 @@ func (k *Keys) openSecret(d Day, ids []age.Identity) (*daySecret, error) {
 	if len(copies) == 0 {
 		if _, err := os.Lstat(k.day(d, recipientFile)); err == nil {
 			return nil, fmt.Errorf("keys of %s: %w: no copy of the secret is there", d, ErrDamaged)
+		}
+		if headers, err := k.Headers(d); !k.over(d) && err == nil && len(headers) > 0 {
+			return nil, fmt.Errorf("keys of %s: %w: nothing of the day's keys is there", d, ErrDamaged)
 		}
 		return nil, fmt.Errorf("keys of %s: %w", d, ErrDead)
 	}
@@ -94,12 +98,23 @@ func openCopy(name string, ids []age.Identity) (*age.HybridIdentity, error) {
 	return age.ParseHybridIdentity(strings.TrimSpace(string(text)))
 }
 
+// hasCopies reports whether a day's nth secret is sealed to anybody.
+func (k *Keys) hasCopies(d Day, nth int) bool {
+	copies, _ := filepath.Glob(k.day(d, "*"+sealedExt))
+	return slices.ContainsFunc(copies, func(name string) bool {
+		_, of, _ := split(filepath.Base(name))
+		return of == nth
+	})
+}
+
 // fits reports whether every identity of a day was opened and is that of its
 // public half.
 func (k *Keys) fits(d Day, secret *daySecret) error {
 	for nth := 1; nth <= secret.most; nth++ {
 		public, err := k.public(d, nth)
 		switch {
+		case secret.of[nth] == nil && !k.hasCopies(d, nth):
+			return fmt.Errorf("no copy of the key number %d of the day is left: what was sealed to it opens no more", nth)
 		case secret.of[nth] == nil:
 			return fmt.Errorf("the key number %d of the day: %w", nth, ErrLocked)
 		case err != nil:

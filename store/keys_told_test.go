@@ -325,3 +325,37 @@ func TestUnlockedForAsLongAsTheLongest(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckOpensRecordings puts another identity in the place of a day's: its
+// secret opens, and no recording does.
+func TestCheckOpensRecordings(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, unsyncedSystem())
+	row := sealedOn(t, s, dies)
+	sealedOn(t, s, "2027-02-23")
+	all, err := s.Keys.Check(t.Context())
+	check(t, err)
+	if len(all) != 2 || !all[0].Opens || all[0].Recordings != 1 || len(all[0].Closed) > 0 {
+		t.Errorf("checked: %+v", all)
+	}
+	for _, name := range []string{recipientFile, "first.age"} {
+		b, err := os.ReadFile(filepath.Join(dir, keysDir, "days/2027-02-23", name))
+		check(t, err)
+		check(t, os.WriteFile(ofDay(filepath.Join(dir, keysDir), name), b, 0o600))
+	}
+	all, err = s.Keys.Check(t.Context())
+	check(t, err)
+	if c := all[0]; c.Opens || !slices.Equal(c.Closed, []string{row.ID}) || c.Reason != "its key opens, but not 1 of the 1 recordings that are sealed to the day" || !all[1].Opens {
+		t.Errorf("checked: %+v", all)
+	}
+	check(t, os.Remove(ofDay(filepath.Join(dir, keysDir), "first.age")))
+	if lacks, err := s.Keys.Lacking(); err != nil || !slices.Equal(lacks, []Lack{{"first", 1, dies, false}}) {
+		t.Errorf("lacking: %v %v", lacks, err)
+	}
+	check(t, os.RemoveAll(ofDay(filepath.Join(dir, keysDir), "")))
+	all, err = s.Keys.Check(t.Context())
+	check(t, err)
+	if c := all[0]; c.Day != dies || c.Opens || c.Recordings != 1 || !strings.HasSuffix(c.Reason, "nothing of the day's keys is there") {
+		t.Errorf("checked: %+v", all)
+	}
+}

@@ -42,6 +42,7 @@ type Store struct {
 	Ledger  *Ledger // nil with Options.Clear
 
 	RunKeyBeside bool // the key of live tapes lies in the data directory
+	Before       Leaf // the ledger's newest when it was opened; without Kind: there was none
 
 	clear     bool
 	originals Blobs // nil with Options.Clear
@@ -109,6 +110,9 @@ func Open(o Options) (_ *Store, err error) {
 		}
 		if s.Ledger, err = OpenLedger(filepath.Join(s.dir, ledgerDir), s.sys, s.log, time.Now); err != nil {
 			return nil, err
+		}
+		if s.Before, err = s.Ledger.Newest(); err != nil {
+			return nil, errors.Join(fmt.Errorf("ledger: %w", err), s.Ledger.Close())
 		}
 		if err = s.Keys.heed(s.Ledger, s.Tell); err != nil {
 			return nil, errors.Join(err, s.Ledger.Close())

@@ -127,10 +127,7 @@ func startDaemon(o daemonOptions) (d *daemon, err error) {
 // tellStart puts the start into the ledger, and the crash before it, if there
 // was one.
 func (d *daemon) tellStart(cfg *config.Config) {
-	newest, err := d.store.Ledger.Newest()
-	if err != nil {
-		d.log.Error("the ledger's newest leaf", "side", "srs", "reason", err)
-	}
+	newest := d.store.Before
 	if newest.Kind != "" && newest.Kind != store.EventStopped {
 		d.store.Tell(store.Entry{Kind: store.EventCrashed, Public: map[string]string{"newest": newest.Time.UTC().Format(time.RFC3339Nano)}})
 	}

@@ -26,7 +26,7 @@ type KeysCmd struct {
 	Add     KeysAddCmd     `cmd:"" name:"add-custodian" help:"Let one more custodian unlock: an age recipient, post-quantum, X25519 or a plugin's."`
 	Remove  KeysRemoveCmd  `cmd:"" name:"remove-custodian" help:"Take a custodian's sealed keys away."`
 	Rotate  KeysRotateCmd  `cmd:"" help:"Seal all keys to a custodian's new recipient instead of the old one."`
-	Check   KeysCheckCmd   `cmd:"" help:"Prove that every day's key can be opened by what is unlocked."`
+	Check   KeysCheckCmd   `cmd:"" help:"Prove that every day's key, and every recording, can be opened by what is unlocked."`
 }
 
 // Help teaches by example.
@@ -38,7 +38,7 @@ sealed to each custodian. Recording needs no secret, hearing does.
   siprecd keys protect                      a passphrase for the first custodian
   siprecd keys unlock --for 8h
   siprecd keys add-custodian kim age1pq1…   one more, with a key of their own
-  siprecd keys check                        proves that every day's key opens`
+  siprecd keys check                        proves that every recording opens`
 }
 
 // ask sends one request about keys to the daemon, or does it here when none
@@ -87,6 +87,8 @@ type keysStatus struct {
 	Until      time.Time         `json:"until,omitzero"`
 	Custodians []store.Custodian `json:"custodians"`
 	Days       []store.Day       `json:"days"`
+	Copies     []store.KeyCopy   `json:"copies"` // of keys, by a backup: no retention reaches them
+	Trouble    []string          `json:"trouble,omitempty"`
 }
 
 // KeysStatusCmd is `siprecd keys status`.
@@ -124,7 +126,26 @@ func (c *KeysStatusCmd) Run(g *Globals) error {
 		}
 		fmt.Fprintf(g.out(), "%-16s %-10s %-12s %.36s…\n", clip(c.Name, 16), how, kindOf(c.Recipient), c.Recipient)
 	}
+	printCopies(g.out(), s.Copies)
+	for _, t := range s.Trouble {
+		printItem(g.out(), "WARNING", t)
+	}
 	return nil
+}
+
+// printCopies lists the copies of keys that were made.
+func printCopies(w io.Writer, copies []store.KeyCopy) {
+	if len(copies) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\ncopies of the keys, which open what died since, where bodies were kept too\n%-16s %s\n", "MADE", "PLACE")
+	for _, c := range copies {
+		made := "long ago"
+		if !c.Time.IsZero() {
+			made = c.Time.Local().Format("2006-01-02 15:04")
+		}
+		fmt.Fprintf(w, "%-16s %s\n", made, orDefault(printable(c.Dir), "not known: the ledger tells of it, keys/copies.jsonl does not"))
+	}
 }
 
 // classic is a key that a quantum computer could open.
@@ -178,8 +199,27 @@ func (c *KeysUnlockCmd) Run(g *Globals) error {
 		return err
 	}
 	defer res.Body.Close()
-	fmt.Fprintf(g.out(), "unlocked for %v\n", c.For)
+	var s unlocked
+	if err := json.NewDecoder(res.Body).Decode(&s); err != nil {
+		return err
+	}
+	fmt.Fprintln(g.out(), s.words(c.For, time.Now()))
 	return nil
+}
+
+// unlockedLonger is how much longer than asked for is said: less is what the
+// answer took.
+const unlockedLonger = time.Minute
+
+// words says for how long keys are unlocked, when they were to be for asked.
+func (s unlocked) words(asked time.Duration, now time.Time) string {
+	switch {
+	case s.Until.IsZero():
+		return "unlocked for as long as the recorder runs, as before: siprecd keys lock ends it"
+	case s.Until.Sub(now) > asked+unlockedLonger:
+		return fmt.Sprintf("unlocked until %s, as before, which is longer than %v: siprecd keys lock ends it", s.Until.Local().Format("2006-01-02 15:04"), asked)
+	}
+	return fmt.Sprintf("unlocked for %v", asked)
 }
 
 // KeysLockCmd is `siprecd keys lock`.
@@ -277,18 +317,22 @@ func (c *KeysCheckCmd) Run(g *Globals) error {
 			return err
 		}
 	}
-	bad := 0
+	bad, recordings := 0, 0
 	for _, k := range all {
+		recordings += k.Recordings
 		if k.Opens && len(k.Lacks) == 0 {
 			continue
 		}
 		bad++
 		if !c.JSON {
 			fmt.Fprintf(g.out(), "%s  %s%s\n", k.Day, k.Reason, lacking(k.Lacks))
+			for _, id := range k.Closed {
+				fmt.Fprintf(g.out(), "            %s does not open\n", id)
+			}
 		}
 	}
 	if !c.JSON {
-		fmt.Fprintf(g.out(), "%d days, %d open for every custodian\n", len(all), len(all)-bad)
+		fmt.Fprintf(g.out(), "%d days, %d open for every custodian; recordings tried: %d\n", len(all), len(all)-bad, recordings)
 	}
 	if bad > 0 {
 		return exitError{1}

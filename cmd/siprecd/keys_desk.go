@@ -16,7 +16,7 @@ const secretMost = 1 << 16
 func (d *desk) keyRoutes(mux *http.ServeMux) {
 	for route, serve := range map[string]func(r *http.Request) (any, error){
 		"GET /keys":              d.keysStatus,
-		"GET /keys/check":        func(*http.Request) (any, error) { return d.store.Keys.Check() },
+		"GET /keys/check":        func(r *http.Request) (any, error) { return d.store.Keys.Check(r.Context()) },
 		"POST /keys/unlock":      d.keysUnlock,
 		"POST /keys/lock":        d.keysLock,
 		"POST /keys/protect":     d.keysProtect,
@@ -42,15 +42,25 @@ func secretOf(r *http.Request) (string, error) {
 }
 
 func (d *desk) keysStatus(*http.Request) (any, error) {
-	s := keysStatus{Custodians: []store.Custodian{}, Days: []store.Day{}}
+	s := keysStatus{Custodians: []store.Custodian{}, Days: []store.Day{}, Copies: []store.KeyCopy{}}
 	s.Unlocked, s.Until = d.store.Keys.Unlocked()
 	custodians, err := d.store.Keys.Custodians()
 	if err != nil {
 		return nil, err
 	}
+	copies, err := d.store.Keys.Copies()
+	if err != nil {
+		return nil, err
+	}
 	days, err := d.store.Keys.Days()
-	s.Custodians, s.Days = append(s.Custodians, custodians...), append(s.Days, days...)
+	s.Custodians, s.Days, s.Copies = append(s.Custodians, custodians...), append(s.Days, days...), append(s.Copies, copies...)
+	s.Trouble = d.store.Keys.Trouble()
 	return s, err
+}
+
+// unlocked is the answer to `siprecd keys unlock`.
+type unlocked struct {
+	Until time.Time `json:"until,omitzero"` // zero: for as long as the recorder runs
 }
 
 func (d *desk) keysUnlock(r *http.Request) (any, error) {
@@ -73,11 +83,17 @@ func (d *desk) keysUnlock(r *http.Request) (any, error) {
 		d.refused("unlock", "", err)
 		return nil, err
 	}
-	d.store.Tell(store.Entry{Kind: store.EventUnlocked, Public: map[string]string{"until": until.UTC().Format(time.RFC3339)}})
+	// Another custodian may have unlocked for longer.
+	_, until = d.store.Keys.Unlocked()
+	told := "the end of the run"
+	if !until.IsZero() {
+		told = until.UTC().Format(time.RFC3339)
+	}
+	d.store.Tell(store.Entry{Kind: store.EventUnlocked, Public: map[string]string{"until": told}})
 	if d.rec != nil {
 		d.rec.Retry()
 	}
-	return until, nil
+	return unlocked{Until: until}, nil
 }
 
 func (d *desk) keysLock(*http.Request) (any, error) {

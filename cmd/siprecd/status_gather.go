@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"siprecd/cmd/siprecd/config"
@@ -89,27 +88,6 @@ func awaited(src config.Source) string {
 		where += fmt.Sprintf(" +%d", more)
 	}
 	return where
-}
-
-// keyWarnings says what is amiss with who can hear recordings.
-func (d *daemon) keyWarnings() (warnings []string) {
-	custodians, err := d.store.Keys.Custodians()
-	if err != nil {
-		return []string{"keys: " + err.Error()}
-	}
-	for _, c := range custodians {
-		if !c.Protected {
-			warnings = append(warnings, "the identity of custodian "+c.Name+" lies in clear: whoever has this data directory can hear everything (siprecd keys protect)")
-		}
-	}
-	lacking, err := d.store.Keys.Lacking()
-	if err != nil {
-		warnings = append(warnings, "keys: "+err.Error())
-	}
-	if len(lacking) > 0 {
-		warnings = append(warnings, strings.Join(lacking, ", ")+" cannot open some days' keys: the age plugin is missing here (siprecd keys check); once it is there, unlocking makes it good")
-	}
-	return append(warnings, d.store.Keys.Trouble()...)
 }
 
 // asideWarnings says what of the ledger was found damaged, until somebody has

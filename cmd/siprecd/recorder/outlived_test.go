@@ -20,6 +20,7 @@ func TestTapeThatOutlivedItsDay(t *testing.T) {
 	if _, _, err := st.rec.Store.Keys.DestroyDay(day, nil); err != nil {
 		t.Fatal(err)
 	}
+	st.rec.Store.Tell(store.Entry{Kind: store.EventDayDestroyed, Subject: string(day), Public: map[string]string{"secret-destroyed": "true"}})
 	if err := st.rec.Seal(t.Context(), &row); err != nil {
 		t.Fatal(err)
 	}
