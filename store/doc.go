@@ -38,7 +38,8 @@
 //	keys/days/<day>/recipient       public half of the day's identity
 //	keys/days/<day>/<name>.age      its secret half, sealed to one custodian
 //	keys/days/<day>/recipient+2,    another identity of a day whose first was found
-//	    <name>+2.age, …             damaged, or sealed to nobody any more; dies with it
+//	    <name>+2.age, …             damaged or gone, or sealed to nobody any more; dies
+//	                                with it
 //	keys/days/<day>/<name>+new.age  sealed to a custodian's new recipient, while one
 //	                                takes the place of the old
 //	keys/custodians/emergency…      made like first, when no other can be sealed to
@@ -46,9 +47,11 @@
 //	    *.gone                      clear, or is being destroyed: the next start ends it
 //	keys/days/<day>/destroyed       the day is over: when its keys were destroyed
 //	keys/days/<day>/finished        its bodies and rows are gone too
-//	keys/custodians/<name>.pub      an age recipient
+//	keys/custodians/<name>.pub      an age recipient; of one that the ledger was never
+//	                                told of nothing comes but a warning
 //	keys/copies.jsonl               copies that Backup made of the keys; the receipts
-//	                                of the dead count them
+//	                                of the dead count them, and those that the ledger
+//	                                knows of should it be gone
 //	keys/custodians/first.identity  what the first start made; in clear until it is
 //	                                protected with a passphrase
 //	change.json                     facts of a hold that the ledger is being told of,
@@ -81,7 +84,24 @@
 //
 // One recording ends with its header; a day with all its headers, then its
 // secret, then the bodies and rows. A hold keeps one header and that day's
-// secret, and lets the rest go. Nothing is ever sealed again.
+// secret, and lets the rest go. Nothing is ever sealed again. Keys of a dead day
+// that come back are found by Verify, and die again the next night.
+//
+// Who is a custodian, the ledger says: each leaf of a change, and of what was made
+// at the first start or in an emergency, states the digests of the recipients that
+// count from then on. A public half that lies there without, or in the place of
+// another, gets no copy of any secret. When nobody is left that can be sealed to,
+// as where the key directory or the ledger is gone, the recorder makes a custodian
+// whose identity lies here in clear: calls are kept, and status warns. A recording
+// is committed only while somebody has the secret half of what it was sealed to;
+// else its tape stays.
+//
+// Without any key Verify sees headers that are missing, altered, too many or of
+// the dead; days that were marked as over and are not, or are over and there; public
+// halves that are not those recordings were sealed to, or not those of custodians;
+// and sealed secrets that are gone or no age files any more. That a sealed secret
+// holds another one, or rubbish, is seen with what is unlocked alone, by Verify and
+// by Check, which opens the header of every recording.
 //
 // Who holds what, and gets what by it:
 //
@@ -112,13 +132,25 @@
 //	                                      one each ten minutes, is what it was then:
 //	                                      only recordings and facts that came later,
 //	                                      and were left there, tell it here
-//	the right to write everywhere here    the same, and to sign a log that was cut, or
-//	                                      another past: nothing here tells it. It is found
-//	                                      by whoever has seen a checkpoint: without
-//	                                      a witness, the owners of bundles alone;
+//	the right to write in keys            nothing to hear: a day's keys that were put
+//	                                      there before its first recording are used,
+//	                                      and open it for whoever made them, until
+//	                                      a custodian's check: the copies of the
+//	                                      secret do not open. Calls can be taken
+//	                                      from all by destroying what opens them
+//	the right to write everywhere here    the same, and the ledger's signer, which lies
+//	                                      here: with it a leaf that makes anybody a
+//	                                      custodian, and so whatever dies from then
+//	                                      on; what is changed without it is found by
+//	                                      Verify. Another past that is signed with it
+//	                                      is found by whoever has seen a checkpoint:
+//	                                      without a witness, the owners of bundles
+//	                                      and whoever keeps checkpoints elsewhere;
 //	                                      with one, the witness at the next look,
 //	                                      but for leaves it had not cosigned yet
-//	                                      (seconds, or as long as it is out of reach)
+//	                                      (seconds, or as long as it is out of reach).
+//	                                      A leaf more is no other past: who counts
+//	                                      the custodians sees it
 //	that, and the witness's directory     a new past that nobody finds but the owners
 //	                                      of bundles: keep the two in other hands
 //	the wire between the two              checkpoints, which are a count and a hash;

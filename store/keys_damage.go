@@ -308,6 +308,9 @@ func (k *Keys) Trouble() (trouble []string) {
 	if n := len(k.lost(custodians)); n > 0 {
 		trouble = append(trouble, fmt.Sprintf("of the custodians that the ledger knows the public half of %d is not here, and nothing is sealed to them: put it back, or add them again, or siprecd keys remove-custodian with the name", n))
 	}
+	if listed, err := k.copies(); err != nil || len(listed) < len(k.toldCopies()) {
+		trouble = append(trouble, fmt.Sprintf("the ledger knows of %d copies of keys, %s lists %d of them", len(k.toldCopies()), backupKeysFile, len(listed)))
+	}
 	days, err := k.Days()
 	if err != nil {
 		return trouble

@@ -187,7 +187,7 @@ func (l *Ledger) lookBack(told *toldKeys) (size int64, began string, err error) 
 		leaf Leaf
 	}
 	var found []numbered
-	for seq := l.size - 1; seq >= 0; seq-- {
+	for seq := l.edge.size - 1; seq >= 0; seq-- {
 		text, err := l.leaf(seq)
 		if err != nil {
 			return 0, "", err
@@ -210,7 +210,7 @@ func (l *Ledger) lookBack(told *toldKeys) (size int64, began string, err error) 
 	for _, n := range slices.Backward(found) {
 		told.take(n.seq, n.leaf)
 	}
-	return l.size, began, nil
+	return l.edge.size, began, nil
 }
 
 // tellCustodian tells the ledger who came, and who went; "": nobody did.

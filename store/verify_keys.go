@@ -292,6 +292,9 @@ func (l *looking) headersOf(k *Keys, d Day, missing map[string]bool) {
 	if l.w.changed(string(d)) {
 		return // it is dying
 	}
+	if _, stated := l.ring.recipients[d]; len(entries) > 0 && !stated && !l.ring.dead[d] && isGone(k.day(d, "")) {
+		l.findKey(path.Join(daysDir, string(d)), "missing", "recordings are sealed to its keys")
+	}
 	there := make(map[string]bool, len(entries))
 	for _, e := range entries {
 		there[e.Name()] = true

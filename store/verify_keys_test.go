@@ -183,6 +183,9 @@ func TestKeyCopiesOfTheLedger(t *testing.T) {
 		if len(copies) != 2 || copies[0].Time.IsZero() || copies[0].Dir != "" {
 			t.Errorf("copies %+v", copies)
 		}
+		if said := strings.Join(s.Keys.Trouble(), "; "); said != "the ledger knows of 2 copies of keys, copies.jsonl lists 0 of them" {
+			t.Errorf("trouble %q", said)
+		}
 		if v := verifyOf(t, s); len(v.Findings) != 1 || v.Findings[0].What != "missing" || v.Findings[0].Where != "keys/copies.jsonl" {
 			t.Errorf("found %+v", v.Findings)
 		}
