@@ -132,12 +132,13 @@
 //	                                      one each ten minutes, is what it was then:
 //	                                      only recordings and facts that came later,
 //	                                      and were left there, tell it here
-//	the right to write in keys            nothing to hear: a day's keys that were put
-//	                                      there before its first recording are used,
-//	                                      and open it for whoever made them, until
-//	                                      a custodian's check: the copies of the
-//	                                      secret do not open. Calls can be taken
-//	                                      from all by destroying what opens them
+//	the right to write in keys            nothing of what is sealed already. Keys of a
+//	                                      day that were put there before its first
+//	                                      recording are used like those that were
+//	                                      made here, and nothing tells: whoever made
+//	                                      them opens what is sealed to them. Those
+//	                                      that come later are found by Verify. And
+//	                                      the end of any recording, which it finds
 //	the right to write everywhere here    the same, and the ledger's signer, which lies
 //	                                      here: with it a leaf that makes anybody a
 //	                                      custodian, and so whatever dies from then

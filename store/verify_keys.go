@@ -292,15 +292,18 @@ func (l *looking) headersOf(k *Keys, d Day, missing map[string]bool) {
 	if l.w.changed(string(d)) {
 		return // it is dying
 	}
-	if _, stated := l.ring.recipients[d]; len(entries) > 0 && !stated && !l.ring.dead[d] && isGone(k.day(d, "")) {
-		l.findKey(path.Join(daysDir, string(d)), "missing", "recordings are sealed to its keys")
-	}
 	there := make(map[string]bool, len(entries))
+	owned := false
 	for _, e := range entries {
 		there[e.Name()] = true
-		if why := l.strayHeader(d, e.Name()); why != "" {
+		why := l.strayHeader(d, e.Name())
+		owned = owned || why == ""
+		if why != "" {
 			l.find(Stored{Name: path.Join(keysDir, where, e.Name()), ID: recordingOf(e.Name())}, "added", why)
 		}
+	}
+	if _, stated := l.ring.recipients[d]; owned && !stated && isGone(k.day(d, "")) {
+		l.findKey(path.Join(daysDir, string(d)), "missing", "recordings are sealed to its keys")
 	}
 	for u, leaf := range l.stated.days[d] {
 		id := u.String()
