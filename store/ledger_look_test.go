@@ -164,7 +164,7 @@ func TestVerifyDirChangesNothing(t *testing.T) {
 		"whole":            {func(*testing.T, string) {}, 0},
 		"no public key":    {func(t *testing.T, dir string) { check(t, os.Remove(filepath.Join(dir, ledgerDir, verifierFile))) }, 1},
 		"no secret key":    {func(t *testing.T, dir string) { check(t, os.Remove(filepath.Join(dir, ledgerDir, signerFile))) }, 1},
-		"no custodians":    {func(t *testing.T, dir string) { check(t, os.RemoveAll(filepath.Join(dir, keysDir, custodiansDir))) }, 0},
+		"no custodians":    {func(t *testing.T, dir string) { check(t, os.RemoveAll(filepath.Join(dir, keysDir, custodiansDir))) }, 1},
 		"no catalogue":     {func(t *testing.T, dir string) { check(t, os.Remove(filepath.Join(dir, "catalogue.db"))) }, 0},
 		"no ledger":        {func(t *testing.T, dir string) { check(t, os.RemoveAll(filepath.Join(dir, ledgerDir))) }, 2},
 		"the leaf cut off": {func(t *testing.T, dir string) { cutTail(t, filepath.Join(dir, ledgerDir), 0) }, 2},

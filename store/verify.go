@@ -72,7 +72,7 @@ type looking struct {
 }
 
 func (l *looking) all(ctx context.Context) (err error) {
-	log := verification{see: func(seq int64, leaf Leaf) { l.stated.take(seq, leaf); l.ring.take(leaf) }}
+	log := verification{see: l.see}
 	if l.o.Pace != nil {
 		log.each = func(n int) error { return l.o.Pace(ctx, n) }
 	}
@@ -83,6 +83,9 @@ func (l *looking) all(ctx context.Context) (err error) {
 		return err
 	}
 	keys := l.s.Keys
+	if keys != nil && l.s.Ledger == nil && keys.told.stated < 0 {
+		keys.told = nil // a log that says nothing of custodians is no judge of them
+	}
 	if keys == nil { // a backup that is being restored
 		keys = &Keys{dir: filepath.Join(l.s.dir, keysDir)}
 	}
@@ -107,6 +110,15 @@ func (l *looking) all(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// see takes the next leaf.
+func (l *looking) see(seq int64, leaf Leaf) {
+	l.stated.take(seq, leaf)
+	l.ring.take(leaf)
+	if l.s.Keys != nil && l.s.Ledger == nil {
+		l.s.Keys.told.take(seq, leaf) // keys that are only looked at have not read it yet
+	}
 }
 
 // aside reports logs that were found damaged at a start.
