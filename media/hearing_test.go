@@ -23,16 +23,16 @@ func TestHearingSaysWhatTheRecordingWill(t *testing.T) {
 	s := begin(3)
 	late := func(n int) int64 { return int64(n%3) * 7_000_000 }
 	a := &leg{s: s, ssrc: 1, code: speech(-20, false), delay: late, ppm: 120}
-	a.send(0, 1000)
+	a.send(0, 1200)
 	a.skip()
 	a.skip()
-	a.send(21*nanos, 1000)
+	a.send(25*nanos, 1200)
 	s.records = append(s.records, s.records[len(s.records)-1]) // a duplicate
 	(&leg{s: s, line: 1, ssrc: 2, pt: 8, code: filling(0xD5)}).send(0, 2000)
 	(&leg{s: s, line: 2, ssrc: 3, pt: 96, code: func(n int) []byte { return make([]byte, 640) }}).send(0, 100)
-	s.end(42 * nanos)
+	s.end(50 * nanos)
 	want := written(t, s)
-	got := hear(s, 42*nanos).Facts(testStart + 1000*nanos)
+	got := hear(s, 50*nanos).Facts(testStart + 1000*nanos)
 	if got.Duration != want.Duration || fmt.Sprint(got.Segments) != fmt.Sprint(want.Segments) || got.Interrupted {
 		t.Errorf("%v %v, want %v %v", got.Duration, got.Segments, want.Duration, want.Segments)
 	}

@@ -25,6 +25,11 @@ type bin struct {
 	stamp   int64 // timestamp at the end of the earliest one's audio
 	offset  int64 // its arrival minus that timestamp, ns
 	arrived int64 // ns since call time 0, of its first packet
+	least   int64 // the timestamps between which its audio lies
+	most    int64
+	filled  int64 // ns of audio
+	rise    int64 // ns, the most by which a packet's offset is more than that of the one before
+	risen   int64 // which packet of audio that is
 	jumped  bool  // its timestamps do not go on where sequence numbers do
 	anew    bool  // its sequence numbers have nothing to do with those before
 	joined  bool  // its clock is another one, and its audio goes on where that of the bin before ends
@@ -40,27 +45,44 @@ func (c *chain) observe(p *tapePacket) {
 	clock := int64(p.format.Clock)
 	end := p.stamp + p.units
 	follows := p.step == 1 && p.stamp == c.ended
+	astray := p.stamp - c.ended - (p.step-1)*p.units
 	c.ended = end
 	offset := p.at - stampTime(end, clock)
+	rise := offset - c.transit
 	c.tremble(offset, p)
+	jumped := p.step > 0 && (astray > 2*p.units || astray < -2*p.units)
 	if n := len(c.bins); n > 0 {
 		b := &c.bins[n-1]
 		off := offset - b.offset
 		inside := p.stamp - b.from
-		if !p.anew && b.clock == clock && off < shiftSpan && off > -shiftSpan &&
+		leaps := jumped && (rise > leastShift || rise < -leastShift)
+		if !p.anew && !leaps && b.clock == clock && off < shiftSpan && off > -shiftSpan &&
 			inside < clock*binSpan/nanos && inside > -clock*binSpan/nanos {
-			if offset < b.offset {
-				b.offset, b.stamp = offset, end
-			}
+			b.add(c.sounds, p, offset, rise)
 			return
 		}
 	}
-	astray := p.stampStep - p.step*p.units
 	c.bins = append(c.bins, bin{
 		first: c.sounds, clock: clock, from: p.stamp, stamp: end, offset: offset, arrived: p.at,
-		anew: p.anew, jumped: astray > 2*p.units || astray < -2*p.units,
+		least: p.stamp, most: end, anew: p.anew, jumped: jumped || p.anew,
 		joined: follows && len(c.bins) > 0 && c.bins[len(c.bins)-1].clock != clock,
 	})
+	if len(c.bins) == 1 || jumped || p.anew {
+		rise = 0
+	}
+	c.bins[len(c.bins)-1].add(c.sounds, p, offset, rise)
+}
+
+func (b *bin) add(sounds int64, p *tapePacket, offset, rise int64) {
+	end := p.stamp + p.units
+	if offset < b.offset {
+		b.offset, b.stamp = offset, end
+	}
+	if rise > b.rise {
+		b.rise, b.risen = rise, sounds
+	}
+	b.least, b.most = min(b.least, p.stamp), max(b.most, end)
+	b.filled += stampTime(p.units, b.clock)
 }
 
 // tremble follows the jitter of arrivals (RFC 3550 6.4.1).
@@ -87,14 +109,28 @@ type run struct {
 }
 
 // findRuns cuts a chain's bins where the sender's timestamps and the arrivals
-// part for good. A stall, after which everything comes at once, is no cut.
+// part for good.
 func findRuns(bins []bin) []run {
 	var runs []run
+	for _, one := range leaps(bins) {
+		for _, part := range shifts(one) {
+			runs = append(runs, part.run())
+		}
+	}
+	return runs
+}
+
+// leaps cuts where they part by more than shiftSpan. A stall, after which
+// everything comes at once, is no cut; nor is it one that packets come sooner
+// than those before, whose timestamps they continue: those were late.
+func leaps(bins []bin) [][]bin {
+	var all [][]bin
 	begin, pending := 0, -1 // first bin of this run; first of those that came late
-	level, known := int64(0), false
+	level, known, torn := int64(0), false, false
 	for i, b := range bins {
+		torn = torn || b.jumped
 		if i > 0 && (b.clock != bins[i-1].clock || b.anew && i-begin > 1 && settled(bins[i:])) {
-			runs = append(runs, newRun(bins[begin:i]))
+			all = append(all, bins[begin:i])
 			begin, pending, known = i, -1, false
 		}
 		if b.offset > soon(bins[i:])+shiftSpan {
@@ -104,23 +140,23 @@ func findRuns(bins []bin) []run {
 			continue
 		}
 		shift := b.offset - level
-		if known && (shift < -shiftSpan || shift > shiftSpan && !trailing(bins[i:], shift)) {
+		if known && (torn && shift < -shiftSpan || shift > shiftSpan && !trailing(bins[i:], shift)) {
 			cut := i
 			if pending >= 0 {
 				cut = pending
 			}
-			runs = append(runs, newRun(bins[begin:cut]))
+			all = append(all, bins[begin:cut])
 			begin, known = cut, false
 		}
 		if !known || shift <= shiftSpan {
-			level, known = b.offset, true
+			level, known, torn = b.offset, true, false
 		}
 		pending = -1
 	}
 	if begin < len(bins) {
-		runs = append(runs, newRun(bins[begin:]))
+		all = append(all, bins[begin:])
 	}
-	return runs
+	return all
 }
 
 // settled reports whether a sender that begins anew then goes on for a while:
@@ -149,17 +185,21 @@ func trailing(bins []bin, shift int64) bool {
 	return shift < tailSpan && bins[len(bins)-1].arrived-bins[0].arrived < tailSpan
 }
 
-// newRun makes a run of at least one bin, on a clock fitted to them.
-func newRun(bins []bin) run {
-	r := run{first: bins[0].first, clock: bins[0].clock, origin: bins[0].from, joined: bins[0].joined}
+// run puts a stretch of at least one bin on a clock fitted to what of it came in
+// time.
+func (s *stretch) run() run {
+	bins := s.bins
+	r := run{first: s.first, clock: bins[0].clock, origin: bins[0].from, joined: bins[0].joined}
 	zero := stampTime(r.origin, r.clock)
 	points := make([]point, 0, len(bins))
 	base := bins[0].offset
-	for _, b := range bins {
-		points = append(points, point{
-			at:     float64(stampTime(b.stamp, r.clock) - zero),
-			offset: float64(b.offset - base),
-		})
+	for i, b := range bins {
+		if !s.late[i] {
+			points = append(points, point{
+				at:     float64(stampTime(b.stamp, r.clock) - zero),
+				offset: float64(b.offset - base),
+			})
+		}
 	}
 	slices.SortFunc(points, func(a, b point) int { return cmp.Compare(a.at, b.at) })
 	start, drift, loss := fitClock(points)
@@ -169,6 +209,11 @@ func newRun(bins []bin) run {
 		r.anchor = 0 // a stream that began with the call, not before it
 	}
 	return r
+}
+
+// timeOf returns where a timestamp lies, ns since call time 0.
+func (r *run) timeOf(stamp int64) int64 {
+	return r.anchor + stampTime(stamp-r.origin, r.clock) + int64(r.driftAt(stamp))
 }
 
 // driftAt returns what to add to a timestamp's place for the sender's clock, ns.

@@ -9,8 +9,9 @@ import (
 
 const (
 	driftStep   = 10 * nanos // between the points of a fitted clock
+	leastDrift  = 1_000_000  // ns; less drift than this is not told from none
 	deadBand    = 4_000_000  // ns; less drift than this is left alone
-	driftLimit  = 300e-6     // how much faster or slower than ours a fitted clock may be
+	driftLimit  = 1200e-6    // how much faster or slower than ours a fitted clock may be
 	wanderLimit = 15e-6      // how fast a clock may leave its own slope
 	slopeReach  = 300 * nanos
 	slopeStep   = 6          // points of a fitted clock from one slope to the next
@@ -28,7 +29,7 @@ type point struct{ at, offset float64 } // ns
 // late for a while can lift the curve by no more than that. It returns the
 // offset at the beginning, the drift from there, none when all of it lies within
 // the dead band or is no more than the arrivals scatter by, and what of its time
-// the clock loses all in all.
+// the clock loses all in all, 0 where it cannot be told.
 func fitClock(points []point) (start float64, drift []float64, loss float64) {
 	end := points[len(points)-1].at
 	for _, p := range points {
@@ -59,6 +60,9 @@ func fitClock(points []point) (start float64, drift []float64, loss float64) {
 	}
 	if end >= shortestFit {
 		loss = (envelope[len(envelope)-1] - envelope[0]) / (float64(len(envelope)-1) * driftStep)
+	}
+	if math.Abs(loss)*end <= max(leastDrift, certainty*scatter) {
+		loss = 0
 	}
 	least, most := slices.Min(envelope), slices.Max(envelope)
 	if most-least <= max(deadBand, certainty*scatter) {
