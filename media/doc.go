@@ -33,7 +33,10 @@
 // earliest of their arrivals (render_fit.go), which holds but for the time that
 // everything of a line was under way; senders' reports of one wall clock say that
 // (render_reports.go). Nothing of what a sender states is believed farther than
-// that.
+// that. Where a sender's clock stands for a moment, or its timestamps jump, even by
+// less than jitter may be, a new clock begins (render_shifts.go). Senders that speak
+// at once on one line are mixed (render_seats.go): G.711 stays bit for bit where one
+// of them speaks. What is left out of any is listed as a correction or counted as late.
 //
 // A Hearing says of a tape that still grows what Measure and WriteTo will say of
 // it, but for the sound: levels, losses, clocks, and what is wrong with the call

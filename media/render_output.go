@@ -2,6 +2,7 @@ package media
 
 import (
 	"bufio"
+	"math"
 	"slices"
 )
 
@@ -56,9 +57,10 @@ type rawOutput struct {
 	w      *bufio.Writer
 	plan   *plan
 	codec  *codec
-	lanes  [maxTapeLines]*lane[byte]
+	lanes  [maxTapeLines][]*lane[byte] // by seat
 	heard  [maxTapeLines]meters
 	linear []int16 // of one payload
+	decode decoder
 	done   int64
 	bytes  []byte // of one line
 	both   []byte // interleaved
@@ -66,22 +68,22 @@ type rawOutput struct {
 
 func newRawOutput(w *bufio.Writer, p *plan) (*rawOutput, error) {
 	o := &rawOutput{w: w, plan: p, codec: p.raw()}
+	o.decode = o.codec.open(Format{})
 	h := wavHeader(o.codec.tag, p.channels(), placeRate, 8, p.frames(placeRate))
 	_, err := w.Write(h)
 	return o, err
 }
 
 func (o *rawOutput) sound(v *placedLine, p *placed, pos, skip, _, stretch int64) {
-	l := o.lanes[v.index]
-	if l == nil {
-		l = &lane[byte]{base: o.done, fill: o.codec.silence}
-		o.lanes[v.index] = l
+	for len(o.lanes[v.index]) <= p.seat.index {
+		o.lanes[v.index] = append(o.lanes[v.index], &lane[byte]{base: o.done, fill: o.codec.silence})
 	}
+	l := o.lanes[v.index][p.seat.index]
 	l.put(pos+skip, p.payload[skip:], stretch)
 	o.linear = p.format.codec.open(p.format.Format)(o.linear[:0], p.payload[skip:])
 	o.heard[v.index].of(placeRate).add(o.linear)
 	if p.lost && skip == 0 {
-		o.mend(l, v.cursor, pos)
+		o.mend(l, p.seat.cursor, pos)
 	}
 }
 
@@ -119,8 +121,8 @@ func (o *rawOutput) flush(upTo int64) error {
 				}
 			}
 		})
-		for _, l := range o.lanes {
-			if l != nil {
+		for _, seats := range o.lanes {
+			for _, l := range seats {
 				l.drop(to)
 			}
 		}
@@ -132,20 +134,30 @@ func (o *rawOutput) flush(upTo int64) error {
 	return nil
 }
 
+// copyLine copies what a line's senders say, and the sum where several speak at
+// once.
 func (o *rawOutput) copyLine(line, side, channels int, from, to int64) {
-	l := o.lanes[line]
-	if l == nil {
-		return
-	}
-	o.bytes = slices.Grow(o.bytes[:0], int(to-from))[:to-from]
-	l.read(from, o.bytes)
-	at := int(from-o.done)*channels + side
-	for _, b := range o.bytes {
-		if b != o.codec.silence {
-			o.both[at] = b
+	for i, l := range o.lanes[line] {
+		o.bytes = slices.Grow(o.bytes[:0], int(to-from))[:to-from]
+		l.read(from, o.bytes)
+		at := int(from-o.done)*channels + side
+		for _, b := range o.bytes {
+			switch {
+			case b == o.codec.silence:
+			case i > 0 && o.both[at] != o.codec.silence:
+				o.both[at] = o.sum(o.both[at], b)
+			default:
+				o.both[at] = b
+			}
+			at += channels
 		}
-		at += channels
 	}
+}
+
+// sum is two samples at once, no louder than the loudest.
+func (o *rawOutput) sum(a, b byte) byte {
+	o.linear = o.decode(o.linear[:0], []byte{a, b})
+	return o.codec.encode(int16(max(math.MinInt16, min(math.MaxInt16, int(o.linear[0])+int(o.linear[1])))))
 }
 
 func (o *rawOutput) close() error {
@@ -190,7 +202,7 @@ func (o *mixedOutput) sound(v *placedLine, p *placed, pos, skip, n, stretch int6
 	}
 	at := place{pos: pos, skip: skip, n: n, stretch: stretch, done: o.done}
 	if p.lost {
-		at.after = v.cursor
+		at.after = p.seat.cursor
 	}
 	l.put(p, o.decoder(v, p), o.rates[rate], rate, at)
 }

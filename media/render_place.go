@@ -26,8 +26,8 @@ type player struct {
 	free   []*placed
 
 	// sound is given audio of n frames from pos on, without its first skip, its
-	// first sample repeated before it stretch times. The line's cursor is still
-	// behind what was placed before it.
+	// first sample repeated before it stretch times. Its seat's cursor is still
+	// behind what was placed there before it.
 	sound func(v *placedLine, p *placed, pos, skip, n, stretch int64)
 	flush func(upTo int64) error // nothing will be placed before upTo any more
 }
@@ -36,6 +36,7 @@ type player struct {
 type placed struct {
 	key     int64 // the frame it belongs to, but for corrections
 	chain   *chain
+	seat    *seat
 	run     *run
 	format  *lineFormat
 	content content
@@ -49,19 +50,27 @@ type placed struct {
 
 // placedLine is one line while it is placed.
 type placedLine struct {
+	index    int
+	plan     *linePlan
+	queue    []*placed // by key
+	seats    []*seat   // as the plan counts them
+	cursor   int64     // frame after the last audio of any seat
+	covered  int64     // frame up to which key presses explain that there is none
+	quiet    bool      // the sender said last that it has nothing to send
+	broken   bool      // what came since the last audio is no payload of its format
+	applied  map[*run]int64
+	facts    StreamFacts
+	fixes    []Correction
+	dropped  int64 // samples that corrections and overlaps cost
+	together int64 // frames in which several seats sound
+}
+
+// seat is where senders of a line sound one after another.
+type seat struct {
 	index   int
-	plan    *linePlan
-	queue   []*placed // by key
-	cursor  int64     // frame after the last audio
-	covered int64     // frame up to which key presses explain that there is none
-	quiet   bool      // the sender said last that it has nothing to send
-	broken  bool      // what came since the last audio is no payload of its format
-	last    placed    // audio
-	between []int64   // sequence numbers without audio since then
-	applied map[*run]int64
-	facts   StreamFacts
-	fixes   []Correction
-	dropped int64 // samples that corrections and overlaps cost
+	cursor  int64   // frame after the last audio
+	last    placed  // audio
+	between []int64 // sequence numbers without audio since then
 }
 
 func newPlayer(p *plan, rate int) *player {
@@ -128,6 +137,9 @@ func (pl *player) voice(l *tapeLine) *placedLine {
 		v = &placedLine{
 			index: l.index, plan: pl.plan.lines[l.index], applied: map[*run]int64{},
 		}
+		for i := range v.plan.seatCount() {
+			v.seats = append(v.seats, &seat{index: i})
+		}
 		pl.voices[l.index] = v
 	}
 	return v
@@ -146,13 +158,14 @@ func (pl *player) packet(p *tapePacket) error {
 		}
 		c.sounds++
 	}
+	seat := v.seats[v.plan.seats[c.index]]
 	if p.content == nothing || len(c.runs) == 0 {
-		v.pass(p.seq)
+		seat.pass(p.seq)
 		return nil
 	}
 	r := &c.runs[c.run]
 	if p.content == event && int64(p.format.Clock) != r.clock {
-		v.pass(p.seq)
+		seat.pass(p.seq)
 		return nil
 	}
 	q := &placed{}
@@ -160,7 +173,7 @@ func (pl *player) packet(p *tapePacket) error {
 		q, pl.free = pl.free[n-1], pl.free[:n-1]
 	}
 	*q = placed{
-		key: pl.base(r, p.stamp) + pl.drift(r, p.stamp), chain: c, run: r, format: p.format, content: p.content,
+		key: pl.base(r, p.stamp) + pl.drift(r, p.stamp), chain: c, seat: seat, run: r, format: p.format, content: p.content,
 		seq: p.seq, stamp: p.stamp, units: p.units, opening: p.opening, payload: append(q.payload[:0], p.payload...),
 	}
 	i := len(v.queue)
@@ -184,62 +197,89 @@ func (pl *player) drift(r *run, stamp int64) int64 {
 // place gives one packet its final place.
 func (pl *player) place(v *placedLine, p *placed) {
 	n := stampFrames(p.stamp+p.units-p.run.origin, p.run.clock, pl.rate) - stampFrames(p.stamp-p.run.origin, p.run.clock, pl.rate)
-	switch p.content {
-	case event:
+	switch {
+	case p.content == event:
 		pos := pl.base(p.run, p.stamp) + v.applied[p.run]
 		if reach := max(v.cursor, v.covered) + pl.frame(unsentSpan); pos <= reach {
 			v.covered = max(v.covered, pos+n)
 		}
-		v.pass(p.seq)
-		return
-	case noise:
+	case p.content == noise:
 		v.quiet = true
-		v.pass(p.seq)
-		return
-	}
-	if n == 0 {
+	case n == 0:
 		v.broken = v.broken || p.units == 0
-		v.pass(p.seq)
+	default:
+		pl.speak(v, p, n)
 		return
 	}
+	p.seat.pass(p.seq)
+}
+
+// speak places n frames of audio.
+func (pl *player) speak(v *placedLine, p *placed, n int64) {
+	s := p.seat
 	pl.join(v, p)
 	fix := pl.correct(v, p)
 	pos := pl.base(p.run, p.stamp) + v.applied[p.run]
 	early := pl.early(pos, n)
 	if early == n {
-		v.pass(p.seq)
+		s.pass(p.seq)
 		return
 	}
-	skip := max(early, v.cursor-pos, -pos)
+	skip := max(early, s.cursor-pos, -pos)
 	end := pl.plan.frames(int(pl.rate))
 	if skip >= n || pos >= end {
 		v.facts.Late++
 		v.dropped += n
 		return
 	}
+	if cut := skip - early - max(0, -fix); cut > 0 { // what was left out for the clock is listed already
+		v.fixes = append(v.fixes, Correction{At: float64(pos+skip) / float64(pl.rate), Line: v.index, Samples: int(-cut)})
+	}
 	v.dropped += skip - early + max(0, pos+n-end)
 	stretch := int64(0)
+	missing := s.missing(p)
 	switch {
-	case fix > 0 && pos == v.cursor+fix:
+	case fix > 0 && pos == s.cursor+fix:
 		stretch = fix
+	case pos > s.cursor && missing > 0:
+		p.lost = true
+		pl.hole(v, s.cursor, pos, missing)
 	case pos > v.cursor:
-		missing := v.missing(p)
-		p.lost = missing > 0
-		pl.hole(v, v.cursor, pos, missing)
+		pl.hole(v, v.cursor, pos, 0)
 	}
+	v.overlap(s, pos+skip, pos+n)
 	pl.sound(v, p, pos, skip, n, stretch)
-	v.cursor = pos + n
+	s.cursor = pos + n
+	v.cursor = max(v.cursor, s.cursor)
 	v.quiet, v.broken = p.format.rests(p.payload), false
-	payload := v.last.payload[:0]
-	v.last = *p
-	v.last.payload = payload
-	v.between = v.between[:0]
+	payload := s.last.payload[:0]
+	s.last = *p
+	s.last.payload = payload
+	s.between = s.between[:0]
+}
+
+// overlap counts what of a seat's audio others have something to say in.
+func (v *placedLine) overlap(s *seat, from, to int64) {
+	reach := int64(0)
+	for _, other := range v.seats {
+		if other != s {
+			reach = max(reach, other.cursor)
+		}
+	}
+	v.together += max(0, min(to, reach)-from)
 }
 
 // early is how many of n frames from pos on were spoken before a segment began:
 // a packet held up on its way comes after a key that its audio belongs before.
+// No key comes before the call.
 func (pl *player) early(pos, n int64) int64 {
 	for _, s := range pl.plan.segments {
+		if s.from == 0 {
+			if pos < pl.frame(s.to+clockError) {
+				return 0
+			}
+			continue
+		}
 		from := pl.frame(s.from - clockError)
 		switch {
 		case pos+n <= from:
@@ -254,10 +294,10 @@ func (pl *player) early(pos, n int64) int64 {
 // join puts the first packet of a run that goes on where another ended exactly
 // there: two clocks tell the same time only roughly.
 func (pl *player) join(v *placedLine, p *placed) {
-	if _, known := v.applied[p.run]; known || !p.run.joined || v.last.chain != p.chain || p.seq != v.last.seq+1 {
+	if _, known := v.applied[p.run]; known || !p.run.joined || p.seat.last.chain != p.chain || p.seq != p.seat.last.seq+1 {
 		return
 	}
-	off := v.cursor - pl.base(p.run, p.stamp)
+	off := p.seat.cursor - pl.base(p.run, p.stamp)
 	if reach := pl.frame(shiftSpan); off <= reach && off >= -reach {
 		v.applied[p.run] = off
 	}
@@ -277,7 +317,7 @@ func (pl *player) correct(v *placedLine, p *placed) int64 {
 	step := int64(0)
 	switch {
 	case off == 0:
-	case pos > v.cursor && pos+off > v.cursor:
+	case pos > p.seat.cursor && pos+off > p.seat.cursor:
 		step = off
 	case size >= loudError, size >= quietError && v.isQuiet(p):
 		step = off / max(off, -off)
@@ -308,16 +348,16 @@ func (v *placedLine) isQuiet(p *placed) bool {
 }
 
 // missing is how many packets never came between the last audio and p.
-func (v *placedLine) missing(p *placed) int64 {
-	if v.last.chain != p.chain || v.last.opening != p.opening {
+func (s *seat) missing(p *placed) int64 {
+	if s.last.chain != p.chain || s.last.opening != p.opening {
 		return 0
 	}
-	n := p.seq - v.last.seq - 1
+	n := p.seq - s.last.seq - 1
 	if n <= 0 || n > maxDropout {
 		return 0
 	}
-	for _, seq := range v.between {
-		if seq > v.last.seq && seq < p.seq {
+	for _, seq := range s.between {
+		if seq > s.last.seq && seq < p.seq {
 			n--
 		}
 	}
@@ -325,9 +365,9 @@ func (v *placedLine) missing(p *placed) int64 {
 }
 
 // pass notes a packet without audio, so that it counts as no loss.
-func (v *placedLine) pass(seq int64) {
-	if len(v.between) == maxReorder {
-		v.between = v.between[:copy(v.between, v.between[1:])]
+func (s *seat) pass(seq int64) {
+	if len(s.between) == maxReorder {
+		s.between = s.between[:copy(s.between, s.between[1:])]
 	}
-	v.between = append(v.between, seq)
+	s.between = append(s.between, seq)
 }

@@ -33,6 +33,7 @@ type move struct {
 type linePlan struct {
 	label  string
 	runs   [][]run // by chain
+	seats  []int   // by chain: where it sounds
 	quiet  []span  // paused or held
 	specs  []lineChange
 	codecs []codecCount
@@ -70,6 +71,7 @@ func survey(t Tape, x *FFmpeg) (*plan, error) {
 		if l == nil {
 			continue
 		}
+		l.seat()
 		for _, c := range l.chains {
 			c.bins = nil
 		}
@@ -292,7 +294,11 @@ func (p *plan) stateLine(f *Facts, pl *player, i int, l *linePlan) {
 	if len(s.Gaps) == maxGaps {
 		f.Notes = append(f.Notes, fmt.Sprintf("line %d: only the first %d gaps are listed", i, maxGaps))
 	}
-	f.Lossy = f.Lossy || v.dropped > 0
+	if v.together > 0 {
+		f.Notes = append(f.Notes, fmt.Sprintf("line %d: %d senders spoke at once on it, for %.1f s in all: they are mixed",
+			i, len(v.seats), float64(v.together)/placeRate))
+	}
+	f.Lossy = f.Lossy || v.dropped > 0 || v.together > 0
 	f.Corrections = append(f.Corrections, v.fixes...)
 	f.Streams = append(f.Streams, s)
 }

@@ -4,13 +4,14 @@ import "slices"
 
 // voiceOutput is the decoded audio of one line that is still to be mixed.
 type voiceOutput struct {
-	strands []*strand // one for each rate
+	strands []*strand // one for each rate of a seat
 	buf     []int16
 	heard   meters
 }
 
 // strand is audio of one rate, numbered in samples of it from call time 0.
 type strand struct {
+	seat   int
 	rate   int
 	from   *resampler
 	lane   lane[int16]
@@ -29,17 +30,17 @@ type place struct {
 func (l *voiceOutput) put(p *placed, decode decoder, from *resampler, rate int, at place) {
 	l.buf = decode(l.buf[:0], p.payload)
 	l.heard.of(rate).add(l.buf)
-	s := l.strand(from, rate, at.done)
+	s := l.strand(p.seat.index, from, rate, at.done)
 	s.put(l.buf, at)
 }
 
-func (l *voiceOutput) strand(from *resampler, rate int, done int64) *strand {
+func (l *voiceOutput) strand(seat int, from *resampler, rate int, done int64) *strand {
 	for _, s := range l.strands {
-		if s.rate == rate {
+		if s.seat == seat && s.rate == rate {
 			return s
 		}
 	}
-	s := &strand{rate: rate, from: from}
+	s := &strand{seat: seat, rate: rate, from: from}
 	first, _ := from.span(2*done, 1)
 	s.lane.base = max(0, first)
 	l.strands = append(l.strands, s)
