@@ -63,7 +63,7 @@ type Side struct {
 type Gap struct {
 	Start float64 `json:"start"`
 	End   float64 `json:"end"`
-	Cause string  `json:"cause"` // "lost", "kernel", "held", "paused", "dtx", "not-sent", "undecodable"
+	Cause string  `json:"cause"` // "lost", "kernel", "held", "paused", "dtx", "not-sent", "refused", "undecodable"
 }
 
 // Key is one command on the call's clock.
@@ -87,8 +87,10 @@ type Correction struct {
 type Quality string
 
 const (
-	QualityNoRTP  Quality = "no-rtp"  // a line was signalled, and not a packet came
-	QualityOneWay Quality = "one-way" // one side was heard, the other was not
-	QualitySilent Quality = "silent"  // packets came, and nobody was heard
-	QualityBlank  Quality = "blank"   // every sample of a line is the same
+	QualityNoRTP         Quality = "no-rtp"        // a line was signalled, and not a packet came
+	QualityUndecryptable Quality = "undecryptable" // packets of a line came, and none is under its keys
+	QualityRefused       Quality = "refused"       // packets of a line came, and none from where it was said, or none was RTP
+	QualityOneWay        Quality = "one-way"       // one side was heard, the other was not
+	QualitySilent        Quality = "silent"        // packets came, and nobody was heard
+	QualityBlank         Quality = "blank"         // every sample of a line is the same
 )

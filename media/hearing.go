@@ -15,7 +15,8 @@ type Hearing struct {
 	lines    [maxTapeLines]*overheard
 	decoders map[who]decoder
 	linear   []int16 // of one packet
-	err      error   // the tape's, after which nothing more is heard
+	counts   []LineCounts
+	err      error // the tape's, after which nothing more is heard
 }
 
 // overheard is one line of a Hearing.
@@ -39,6 +40,9 @@ func (h *Hearing) Take(rec Record) {
 		h.err = r.take(&rec)
 	}
 }
+
+// Count tells what never reached the tape, as a Track counts it.
+func (h *Hearing) Count(now []LineCounts) { h.counts = now }
 
 // Reached returns up to which second of the call the tape was heard.
 func (h *Hearing) Reached() float64 { return seconds(h.survey.reader.now) }
@@ -91,7 +95,7 @@ func (l *overheard) time(p *tapePacket) {
 // Facts says how the call fares at a time, Unix nanoseconds: Duration, Segments,
 // Quality with its Notes, and of every line the counts, jitter, drift and Level.
 // Where things lie in the recording is not known yet, so there are no Gaps, Sides,
-// Keys nor Corrections. Refused is what the tape says only at its end.
+// Keys nor Corrections. Refused is what Count said last.
 func (h *Hearing) Facts(at int64) Facts {
 	r := &h.survey.reader
 	now := r.now
@@ -120,6 +124,11 @@ func (h *Hearing) Facts(at int64) Facts {
 			}
 		}
 		l.stateChains(&s)
+		for _, c := range h.counts {
+			if c.Line == i {
+				s.Refused, s.Unauthenticated = c.Refused, c.Unauthenticated
+			}
+		}
 		if o := h.lines[i]; o != nil {
 			s.Late, s.Level = o.late, levelOf(o.heard)
 		}

@@ -32,7 +32,12 @@ func (x *FFmpeg) Measure(t Tape) (*Rendering, error) {
 	}
 	pl := newPlayer(p, placeRate)
 	crowd := &crowd{plan: p}
-	pl.sound = crowd.sound
+	pl.sound = func(v *placedLine, q *placed, pos, skip, n, stretch int64) {
+		if q.hole {
+			v.plan.remember(q.seat.cursor, pos, q.lost)
+		}
+		crowd.sound(v, q, pos, skip, n, stretch)
+	}
 	if err := pl.play(t); err != nil {
 		return nil, err
 	}

@@ -2,45 +2,140 @@ package media
 
 import "math"
 
-// Where packets were lost, what the voice was doing goes on for a little, so
-// that nobody hears a click: as in ITU-T G.711 Appendix I, the last pitch period
-// is repeated and dies away. A short hole is filled from both sides; of a longer
-// one the rest is silent. What came from the network is never changed for it.
+// Where packets were lost, what the voice was doing goes on for a little, so that
+// nobody hears a click: as in ITU-T G.711 Appendix I, the last pitch period is
+// repeated and dies away. A short hole, whoever made it, is filled from both sides;
+// of a longer one the rest is silent, and where nothing was sent it is silent as
+// soon as that makes no click. What came from the network is never changed for it.
 const (
 	concealSpan = 60 // ms that are filled at most
 	concealHold = 10 // ms before what is repeated dies away
-	concealBack = 5  // ms that lead up to what comes after a longer hole
+	concealEdge = 5  // ms that lead up to what comes after a longer hole, and out of what was before it
 	pitchMost   = 15 // ms, of a voice of 67 Hz
 	pitchLeast  = 400
 	concealPast = 2 * pitchMost // ms of what was heard that are looked at
 )
 
-// conceal fills the hole between two stretches of audio of one rate, each as
-// much as there is up to concealPast; from both it takes only what lies next to
-// the hole.
-func conceal(hole, before, after []int16, rate int) {
-	ms := rate / 1000
-	back := make([]int16, len(after))
-	for i, s := range after {
-		back[len(after)-1-i] = s
-	}
-	if len(hole) > concealSpan*ms {
-		clear(hole)
-		extrapolate(hole[:(concealSpan-concealBack)*ms], before, rate)
-		lead := hole[len(hole)-concealBack*ms:]
-		led := make([]int16, len(lead))
-		extrapolate(led, back, rate)
-		for i := range lead {
-			lead[len(lead)-1-i] = int16(int(led[i]) * (len(led) - i) / len(led))
-		}
+// mend fills what is not written yet of the hole between from and to, on both
+// sides of which there is audio.
+func (l *lane[T]) mend(from, to int64, lost bool) {
+	ms := int64(l.rate / 1000)
+	if to-from > concealSpan*ms || from < l.written {
+		l.fade(from, lost)
+		l.lead(from, to)
 		return
 	}
-	backward := make([]int16, len(hole))
+	hole := make([]int16, to-from)
+	conceal(hole, l.heard(from-concealPast*ms, from), l.heard(to, to+concealPast*ms), l.rate)
+	l.set(from, hole)
+}
+
+// fade lets what ends at from die away, slowly where it was lost.
+func (l *lane[T]) fade(from int64, lost bool) {
+	ms := int64(l.rate / 1000)
+	if l.faded == from || from < l.written {
+		return
+	}
+	l.faded = from
+	hole := make([]int16, (concealSpan-concealEdge)*ms)
+	if !lost {
+		hole = hole[:concealEdge*ms]
+	}
+	extrapolate(hole, l.heard(from-concealPast*ms, from), l.rate)
+	if !lost {
+		dim(hole)
+	}
+	l.set(from, hole)
+}
+
+// lead leads up to what begins at to, after from.
+func (l *lane[T]) lead(from, to int64) {
+	ms := int64(l.rate / 1000)
+	hole := make([]int16, max(0, min(concealEdge*ms, to-max(from, l.written))))
+	extrapolate(hole, backward(l.heard(to, to+concealPast*ms)), l.rate)
+	dim(hole)
+	l.set(to-int64(len(hole)), backward(hole))
+}
+
+// heard is what sounds between two frames, as far as it is there.
+func (l *lane[T]) heard(from, to int64) []int16 {
+	from, to = max(from, l.base), min(to, l.base+int64(len(l.buf)))
+	if from >= to {
+		return nil
+	}
+	return l.linear(nil, l.buf[from-l.base:to-l.base])
+}
+
+// set puts what was made up where no audio is.
+func (l *lane[T]) set(pos int64, samples []int16) {
+	if len(samples) == 0 {
+		return
+	}
+	for l.base+int64(len(l.buf)) < pos+int64(len(samples)) {
+		l.buf = append(l.buf, l.fill)
+	}
+	for i, s := range samples {
+		l.buf[pos-l.base+int64(i)] = l.coded(s)
+	}
+	l.made = append(l.made, [2]int64{pos, pos + int64(len(samples))})
+}
+
+// unmade blanks in what was read from pos on what was made up.
+func (l *lane[T]) unmade(pos int64, dst []T) {
+	for _, m := range l.made {
+		for i := max(0, m[0]-pos); i < min(int64(len(dst)), m[1]-pos); i++ {
+			dst[i] = l.fill
+		}
+	}
+}
+
+// rest lets die away what ends before upTo, where all that comes before it is
+// there, if a hole begins then whose end is not.
+func (l *voiceOutput) rest(p *linePlan, upTo int64) {
+	if l == nil {
+		return
+	}
+	for _, s := range l.strands {
+		if lost, long := p.long[s.cursor]; long && s.cursor < upTo {
+			s.lane.fade(s.next, lost)
+		}
+	}
+}
+
+// remember notes a hole if it is a long one.
+func (l *linePlan) remember(from, to int64, lost bool) {
+	if to-from > writeAhead/nanos*placeRate {
+		if l.long == nil {
+			l.long = map[int64]bool{}
+		}
+		l.long[from] = lost
+	}
+}
+
+// dim brings samples down to nothing.
+func dim(samples []int16) {
+	for i := range samples {
+		samples[i] = int16(int(samples[i]) * (len(samples) - i) / len(samples))
+	}
+}
+
+func backward(samples []int16) []int16 {
+	back := make([]int16, len(samples))
+	for i, s := range samples {
+		back[len(samples)-1-i] = s
+	}
+	return back
+}
+
+// conceal fills a hole of up to concealSpan between two stretches of audio of one
+// rate, each as much as there is up to concealPast.
+func conceal(hole, before, after []int16, rate int) {
+	behind := make([]int16, len(hole))
 	extrapolate(hole, before, rate)
-	extrapolate(backward, back, rate)
+	extrapolate(behind, backward(after), rate)
 	for i := range hole {
 		there, here := i+1, len(hole)-i
-		hole[i] = int16((int(hole[i])*here + int(backward[len(hole)-1-i])*there) / (here + there))
+		hole[i] = int16((int(hole[i])*here + int(behind[len(hole)-1-i])*there) / (here + there))
 	}
 }
 

@@ -164,6 +164,10 @@ func (f *Facts) judge(from float64) {
 		}
 		lines++
 		switch {
+		case s.Packets == 0 && s.Unauthenticated > 0:
+			f.add(QualityUndecryptable, "line %d: %d packets came, and none of them could be decrypted", s.Line, s.Unauthenticated)
+		case s.Packets == 0 && s.Refused > 0:
+			f.add(QualityRefused, "line %d: %d packets came, and all of them were refused: they are from elsewhere than was signalled, or nothing that was", s.Line, s.Refused)
 		case s.Packets == 0:
 			f.add(QualityNoRTP, "line %d: it was signalled, and not a packet came", s.Line)
 		case s.Level == nil:

@@ -113,6 +113,39 @@ func TestQuality(t *testing.T) {
 	}
 }
 
+// TestNothingOfALineIsKept: why is what is wrong with the call, also while it goes
+// on, and why there is a gap.
+func TestNothingOfALineIsKept(t *testing.T) {
+	for name, c := range map[string]struct {
+		counts LineCounts
+		want   Quality
+		cause  string
+	}{
+		"nothing came":       {LineCounts{Line: 1}, QualityNoRTP, "not-sent"},
+		"from elsewhere":     {LineCounts{Line: 1, Refused: 350}, QualityRefused, "refused"},
+		"under another key":  {LineCounts{Line: 1, Refused: 1556, Unauthenticated: 1556}, QualityUndecryptable, "refused"},
+		"of the other line":  {LineCounts{Line: 0, Refused: 350}, QualityNoRTP, "not-sent"},
+		"dropped on the way": {LineCounts{Line: 1, KernelDrops: 3}, QualityNoRTP, "not-sent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := begin(2)
+			(&leg{s: s, ssrc: 1, code: speech(-20, false)}).send(0, 700)
+			h := hear(s, 14*nanos)
+			h.Count([]LineCounts{c.counts})
+			live := h.Facts(testStart + 14*nanos)
+			s.add(KindCounts, 14*nanos, 0, []LineCounts{c.counts})
+			f := written(t, s.end(14*nanos+100_000_000))
+			want := []Quality{c.want, QualityOneWay}
+			if !slices.Equal(f.Quality, want) || !slices.Equal(live.Quality, want[:1]) || !slices.Equal(f.Notes[:1], live.Notes) {
+				t.Errorf("%v %q, live %v %q", f.Quality, f.Notes, live.Quality, live.Notes)
+			}
+			if got := gapsOf(f, 1); got != "0-14.1 "+c.cause+"\n" || gapsOf(f, 0) != "" {
+				t.Errorf("gaps:\n%s%s", gapsOf(f, 0), got)
+			}
+		})
+	}
+}
+
 // TestNothingExpected: a line that was on hold all the time, and a selective
 // call that nobody marked, lack nothing.
 func TestNothingExpected(t *testing.T) {

@@ -11,11 +11,19 @@ type lane[T byte | int16] struct {
 	base int64 // frame of buf[0]
 	buf  []T
 	fill T // what stands where there is no audio
+
+	rate    int
+	linear  func(dst []int16, src []T) []int16
+	coded   func(int16) T
+	end     int64      // frame after the last audio
+	written int64      // frame before which nothing changes any more
+	faded   int64      // the end that dies away
+	made    [][2]int64 // frames that are made up, from and to
 }
 
 // put writes samples at pos, before them stretch times the first one.
 func (l *lane[T]) put(pos int64, samples []T, stretch int64) {
-	if len(samples) == 0 || pos < l.base {
+	if len(samples) == 0 || pos < l.written {
 		return
 	}
 	for l.base+int64(len(l.buf)) < pos {
@@ -26,6 +34,7 @@ func (l *lane[T]) put(pos int64, samples []T, stretch int64) {
 		l.buf[at-1-i] = samples[0]
 	}
 	l.buf = append(l.buf[:at], samples...)
+	l.end = pos + int64(len(samples))
 }
 
 // read fills dst with what lies from pos on.
@@ -40,8 +49,12 @@ func (l *lane[T]) read(pos int64, dst []T) {
 	}
 }
 
-// drop forgets what lies before pos.
+// drop forgets what lies before pos, which is written, but for what is needed
+// to go on from there.
 func (l *lane[T]) drop(pos int64) {
+	l.written = max(l.written, pos)
+	pos = max(0, pos-int64(concealPast*l.rate/1000))
+	l.made = slices.DeleteFunc(l.made, func(m [2]int64) bool { return m[1] <= pos })
 	n := min(pos-l.base, int64(len(l.buf)))
 	if n > 0 {
 		l.buf = l.buf[:copy(l.buf, l.buf[n:])]
@@ -76,37 +89,29 @@ func newRawOutput(w *bufio.Writer, p *plan) (*rawOutput, error) {
 
 func (o *rawOutput) sound(v *placedLine, p *placed, pos, skip, _, stretch int64) {
 	for len(o.lanes[v.index]) <= p.seat.index {
-		o.lanes[v.index] = append(o.lanes[v.index], &lane[byte]{base: o.done, fill: o.codec.silence})
+		o.lanes[v.index] = append(o.lanes[v.index], &lane[byte]{
+			base: o.done, written: o.done, fill: o.codec.silence,
+			rate: placeRate, linear: o.codec.open(Format{}), coded: o.codec.encode,
+		})
 	}
 	l := o.lanes[v.index][p.seat.index]
 	l.put(pos+skip, p.payload[skip:], stretch)
 	o.linear = p.format.codec.open(p.format.Format)(o.linear[:0], p.payload[skip:])
 	o.heard[v.index].of(placeRate).add(o.linear)
-	if p.lost && skip == 0 {
-		o.mend(l, p.seat.cursor, pos)
-	}
-}
-
-// mend fills a hole of lost packets between two frames.
-func (o *rawOutput) mend(l *lane[byte], from, to int64) {
-	const past = concealPast * placeRate / 1000
-	if from < l.base || to-from > writeAhead/nanos*placeRate {
-		return
-	}
-	payloads := make([]byte, to-from+2*past)
-	l.read(from-past, payloads)
-	around := o.codec.open(Format{})(make([]int16, 0, len(payloads)), payloads)
-	heard := max(0, past-int(from-l.base)) // of the past, what is written already is not known any more
-	after := min(past, int(l.base)+len(l.buf)-int(to))
-	hole := around[past : len(around)-past]
-	conceal(hole, around[heard:past], around[len(around)-past:][:after], placeRate)
-	for i, s := range hole {
-		l.buf[from-l.base+int64(i)] = o.codec.encode(s)
+	if p.hole && skip == 0 {
+		l.mend(p.seat.cursor, pos, p.lost)
 	}
 }
 
 func (o *rawOutput) flush(upTo int64) error {
 	channels := o.plan.channels()
+	for i, seats := range o.lanes {
+		for _, l := range seats {
+			if lost, long := o.plan.lines[i].long[l.end]; long && l.end < upTo {
+				l.fade(l.end, lost)
+			}
+		}
+	}
 	for o.done < upTo {
 		to := min(upTo, o.done+placeRate)
 		n := int(to - o.done)
@@ -118,6 +123,9 @@ func (o *rawOutput) flush(upTo int64) error {
 			for side := range channels {
 				for _, line := range l.sides[side] {
 					o.copyLine(line, side, channels, from, to)
+				}
+				for _, line := range l.sides[side] {
+					o.copyMade(line, side, channels, from, to)
 				}
 			}
 		})
@@ -140,6 +148,7 @@ func (o *rawOutput) copyLine(line, side, channels int, from, to int64) {
 	for i, l := range o.lanes[line] {
 		o.bytes = slices.Grow(o.bytes[:0], int(to-from))[:to-from]
 		l.read(from, o.bytes)
+		l.unmade(from, o.bytes)
 		at := int(from-o.done)*channels + side
 		for _, b := range o.bytes {
 			switch {
@@ -150,6 +159,19 @@ func (o *rawOutput) copyLine(line, side, channels int, from, to int64) {
 				o.both[at] = b
 			}
 			at += channels
+		}
+	}
+}
+
+// copyMade copies what was made up of a line to where nobody says anything.
+func (o *rawOutput) copyMade(line, side, channels int, from, to int64) {
+	for _, l := range o.lanes[line] {
+		for _, m := range l.made {
+			for pos := max(from, m[0]); pos < min(to, m[1]); pos++ {
+				if at := int(pos-o.done)*channels + side; o.both[at] == o.codec.silence {
+					o.both[at] = l.buf[pos-l.base]
+				}
+			}
 		}
 	}
 }
@@ -201,13 +223,16 @@ func (o *mixedOutput) sound(v *placedLine, p *placed, pos, skip, n, stretch int6
 		o.rates[rate] = newResampler(rate)
 	}
 	at := place{pos: pos, skip: skip, n: n, stretch: stretch, done: o.done}
-	if p.lost {
+	if p.hole {
 		at.after = p.seat.cursor
 	}
 	l.put(p, o.decoder(v, p), o.rates[rate], rate, at)
 }
 
 func (o *mixedOutput) flush(upTo int64) error {
+	for i, l := range o.lines {
+		l.rest(o.plan.lines[i], upTo)
+	}
 	for o.done < upTo {
 		to := min(upTo, o.done+placeRate)
 		for side := range o.plan.channels() {

@@ -44,7 +44,9 @@ type placed struct {
 	stamp   int64
 	units   int64
 	opening int64
-	lost    bool // packets before it were
+	marked  bool // by its sender, as the first of a talkspurt
+	hole    bool // between the audio before and its own, while the gate was open
+	lost    bool // and packets that belong there never came
 	payload []byte
 }
 
@@ -174,7 +176,8 @@ func (pl *player) packet(p *tapePacket) error {
 	}
 	*q = placed{
 		key: pl.base(r, p.stamp) + pl.drift(r, p.stamp), chain: c, seat: seat, run: r, format: p.format, content: p.content,
-		seq: p.seq, stamp: p.stamp, units: p.units, opening: p.opening, payload: append(q.payload[:0], p.payload...),
+		seq: p.seq, stamp: p.stamp, units: p.units, opening: p.opening, marked: p.marked,
+		payload: append(q.payload[:0], p.payload...),
 	}
 	i := len(v.queue)
 	for i > 0 && v.queue[i-1].key > q.key {
@@ -230,6 +233,7 @@ func (pl *player) speak(v *placedLine, p *placed, n int64) {
 	if skip >= n || pos >= end {
 		v.facts.Late++
 		v.dropped += n
+		s.pass(p.seq)
 		return
 	}
 	if cut := skip - early - max(0, -fix); cut > 0 { // what was left out for the clock is listed already
@@ -237,15 +241,17 @@ func (pl *player) speak(v *placedLine, p *placed, n int64) {
 	}
 	v.dropped += skip - early + max(0, pos+n-end)
 	stretch := int64(0)
-	missing := s.missing(p)
 	switch {
 	case fix > 0 && pos == s.cursor+fix:
 		stretch = fix
-	case pos > s.cursor && missing > 0:
-		p.lost = true
-		pl.hole(v, s.cursor, pos, missing)
-	case pos > v.cursor:
-		pl.hole(v, v.cursor, pos, 0)
+	case pos > s.cursor:
+		p.hole = s.cursor > 0 && pl.open(s.cursor, pos)
+		p.lost = v.missing(p) > 0
+		from := v.cursor
+		if p.lost {
+			from = s.cursor
+		}
+		pl.hole(v, p, from, pos)
 	}
 	v.overlap(s, pos+skip, pos+n)
 	pl.sound(v, p, pos, skip, n, stretch)
@@ -345,23 +351,6 @@ func (v *placedLine) isQuiet(p *placed) bool {
 		}
 	}
 	return true
-}
-
-// missing is how many packets never came between the last audio and p.
-func (s *seat) missing(p *placed) int64 {
-	if s.last.chain != p.chain || s.last.opening != p.opening {
-		return 0
-	}
-	n := p.seq - s.last.seq - 1
-	if n <= 0 || n > maxDropout {
-		return 0
-	}
-	for _, seq := range s.between {
-		if seq > s.last.seq && seq < p.seq {
-			n--
-		}
-	}
-	return n
 }
 
 // pass notes a packet without audio, so that it counts as no loss.

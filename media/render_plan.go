@@ -32,9 +32,10 @@ type move struct {
 // linePlan is the plan of one line.
 type linePlan struct {
 	label  string
-	runs   [][]run // by chain
-	seats  []int   // by chain: where it sounds
-	quiet  []span  // paused or held
+	runs   [][]run        // by chain
+	seats  []int          // by chain: where it sounds
+	quiet  []span         // paused or held
+	long   map[int64]bool // frames where holes begin whose ends are not at hand then, and whether packets were lost in it
 	specs  []lineChange
 	codecs []codecCount
 	chains []*chain
@@ -264,7 +265,7 @@ func (p *plan) stateLine(f *Facts, pl *player, i int, l *linePlan) {
 	if v == nil {
 		v = &placedLine{index: i, plan: l}
 	}
-	pl.hole(v, v.cursor, p.frames(placeRate), 0)
+	pl.hole(v, nil, v.cursor, p.frames(placeRate))
 	s := v.facts
 	s.Line, s.Label, s.Sides = i, l.label, p.sidesOf(i)
 	s.Channel = s.Sides[len(s.Sides)-1].Channel
@@ -287,7 +288,7 @@ func (p *plan) stateLine(f *Facts, pl *player, i int, l *linePlan) {
 		if c.Line == i {
 			s.Refused, s.Unauthenticated = c.Refused, c.Unauthenticated
 			s.Duplicates += c.Replayed
-			blameKernel(s.Gaps, c.KernelDrops, max(l.packet, 0.001))
+			f.Notes = append(f.Notes, s.blame(&c, max(l.packet, 0.001))...)
 		}
 	}
 	slices.SortStableFunc(s.Gaps, func(a, b Gap) int { return cmp.Compare(a.Start, b.Start) })

@@ -44,6 +44,7 @@ type tapeLine struct {
 	chains  map[uint32]*chain
 	order   []*chain // in order of appearance
 	outside *FFmpeg
+	resumed int64 // how often it was paused and went on
 }
 
 // tapePacket is one packet of a tape, understood. Its payload is valid until
@@ -56,8 +57,9 @@ type tapePacket struct {
 	at      int64 // ns since call time 0
 	seq     int64 // extended
 	stamp   int64 // extended
+	marked  bool  // its marker bit is set
 	units   int64 // RTP clock units it lasts
-	opening int64 // of the gate
+	opening int64 // of the gate and, after a pause, of the line
 	payload []byte
 
 	step, stampStep int64 // from the packet of its chain that arrived before
@@ -208,6 +210,9 @@ func (r *tapeReader) line(i uint16) *tapeLine {
 
 func (l *tapeLine) setSpec(s LineSpec) {
 	old := l.formats
+	if s.Receiving && !l.spec.Receiving {
+		l.resumed++
+	}
 	l.spec = s
 	l.formats = [128]*lineFormat{}
 	for _, f := range s.Formats {
@@ -233,6 +238,11 @@ func (l *tapeLine) newFormat(f Format) *lineFormat {
 
 // decodes reports whether the format can be turned into sound here.
 func (f *lineFormat) decodes() bool { return f.outside || f.codec.decodes(f.Format) }
+
+// measured reports whether a payload says how long it lasts.
+func (f *lineFormat) measured() bool {
+	return f != nil && f.codec != nil && (f.codec.units != nil || f.codec.outside != nil && Outside(f.Format))
+}
 
 // rests reports whether the sender says with a payload that it may send nothing
 // for a while.
@@ -291,12 +301,12 @@ func (r *tapeReader) rtp(rec *Record, at int64) error {
 		l.order = append(l.order, c)
 	}
 	out := &r.packet
-	*out = tapePacket{line: l, chain: c, format: f, content: f.content, at: at, payload: p.Payload}
+	*out = tapePacket{line: l, chain: c, format: f, content: f.content, at: at, marked: p.Marker, payload: p.Payload}
 	out.units = duration(f, p.Payload)
 	if len(p.Payload) == 0 {
 		out.content = nothing
 	}
-	if !c.take(p.SequenceNumber, p.Timestamp, r.openings, out) {
+	if !c.take(p.SequenceNumber, p.Timestamp, r.openings+l.resumed, out) {
 		return nil
 	}
 	return r.onPacket(out)

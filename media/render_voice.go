@@ -23,7 +23,7 @@ type strand struct {
 type place struct {
 	pos, skip, n, stretch int64 // as player.sound has them
 	done                  int64 // what has been written
-	after                 int64 // the frame after the audio before a hole of lost packets; 0: no hole
+	after                 int64 // the frame after the audio before a hole; 0: no hole
 }
 
 // put decodes a payload into the strand of its rate.
@@ -31,7 +31,12 @@ func (l *voiceOutput) put(p *placed, decode decoder, from *resampler, rate int, 
 	l.buf = decode(l.buf[:0], p.payload)
 	l.heard.of(rate).add(l.buf)
 	s := l.strand(p.seat.index, from, rate, at.done)
-	s.put(l.buf, at)
+	for _, o := range l.strands {
+		if o != s && o.seat == s.seat && at.after > 0 && o.cursor == at.after {
+			o.lane.fade(o.next, p.lost)
+		}
+	}
+	s.put(l.buf, at, p.lost)
 }
 
 func (l *voiceOutput) strand(seat int, from *resampler, rate int, done int64) *strand {
@@ -42,7 +47,11 @@ func (l *voiceOutput) strand(seat int, from *resampler, rate int, done int64) *s
 	}
 	s := &strand{seat: seat, rate: rate, from: from}
 	first, _ := from.span(2*done, 1)
-	s.lane.base = max(0, first)
+	s.lane = lane[int16]{
+		base: max(0, first), written: max(0, first), rate: rate,
+		linear: func(dst, src []int16) []int16 { return append(dst, src...) },
+		coded:  func(s int16) int16 { return s },
+	}
 	l.strands = append(l.strands, s)
 	return s
 }
@@ -51,7 +60,7 @@ func (s *strand) sample(frame int64) int64 { return stampFrames(frame, placeRate
 
 // put places samples. Where no frame is missing none of their own is, even if
 // its rate does not divide into frames.
-func (s *strand) put(samples []int16, at place) {
+func (s *strand) put(samples []int16, at place, lost bool) {
 	begin := at.pos + at.skip
 	to, stretch := s.sample(begin), int64(0)
 	if s.next > 0 && begin-at.stretch == s.cursor {
@@ -62,21 +71,14 @@ func (s *strand) put(samples []int16, at place) {
 	}
 	samples = samples[min(s.sample(at.skip), int64(len(samples))):]
 	s.lane.put(to, samples, max(0, stretch))
-	if at.after > 0 && at.skip == 0 && s.cursor == at.after {
-		s.mend(s.next, to)
+	switch {
+	case at.after == 0 || at.skip > 0:
+	case s.cursor == at.after:
+		s.lane.mend(s.next, to, lost)
+	default:
+		s.lane.lead(s.sample(at.after), to)
 	}
 	s.cursor, s.next = at.pos+at.n, to+int64(len(samples))
-}
-
-// mend fills a hole of lost packets between two samples.
-func (s *strand) mend(from, to int64) {
-	past := int64(concealPast * s.rate / 1000)
-	if from < s.lane.base || to <= from || to-from > writeAhead/nanos*int64(s.rate) {
-		return
-	}
-	buf, begin := s.lane.buf, from-s.lane.base
-	end := to - s.lane.base
-	conceal(buf[begin:end], buf[max(0, begin-past):begin], buf[end:min(int64(len(buf)), end+past)], s.rate)
 }
 
 // add adds the line's audio to mix, from an output sample on.

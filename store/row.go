@@ -38,7 +38,7 @@ type Row struct {
 	Streams      []Stream      `json:"streams"`
 	Keys         []Key         `json:"keys"`
 	Notes        []string      `json:"notes"`
-	Quality      []string      `json:"quality,omitempty"` // no-rtp, one-way, silent, blank; in words in Notes
+	Quality      []string      `json:"quality,omitempty"` // no-rtp, undecryptable, refused, one-way, silent, blank; in words in Notes
 
 	CallID    string            `json:"call_id,omitempty"`  // of the RS
 	Sessions  []string          `json:"sessions,omitempty"` // session_id of each CS

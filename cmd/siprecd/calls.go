@@ -129,10 +129,12 @@ func printRows(w io.Writer, rows []store.Row, loc *time.Location) {
 
 // amiss says what is wrong with a call that goes on.
 var amiss = map[media.Quality]string{
-	media.QualityNoRTP:  "a line was signalled, and not a packet has come on it",
-	media.QualityOneWay: "one side alone is heard",
-	media.QualitySilent: "packets come, and nobody is heard",
-	media.QualityBlank:  "a line carries nothing but filling: every sample is the same",
+	media.QualityNoRTP:         "a line was signalled, and not a packet has come on it",
+	media.QualityUndecryptable: "packets of a line come, and none is under its key",
+	media.QualityRefused:       "packets of a line come, and none from where it was said",
+	media.QualityOneWay:        "one side alone is heard",
+	media.QualitySilent:        "packets come, and nobody is heard",
+	media.QualityBlank:         "a line carries nothing but filling: every sample is the same",
 }
 
 // directions are those of a row in three letters.

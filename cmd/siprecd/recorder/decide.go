@@ -158,7 +158,9 @@ func (rec *recording) settle() {
 // change carries out another decision in mid-call: a transfer. An open gate
 // stays open under full alone: the mark of one employee is not that of another.
 func (rec *recording) change(at time.Time, was policy.Mode) {
-	rec.note("parties changed: %s → %s (%s)", was, rec.decision.Mode, rec.decision.Why)
+	if rec.of.idle.IsZero() || rec.decision.Mode != policy.Off { // else the call has ended, and everyone with it
+		rec.note("parties changed: %s → %s (%s)", was, rec.decision.Mode, rec.decision.Why)
+	}
 	if rec.decision.Mode != policy.Full {
 		rec.track.SetMode(at.UnixNano(), media.ModeOff, "transfer")
 	}

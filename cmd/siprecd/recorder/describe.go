@@ -8,6 +8,7 @@ import (
 	"siprecd/media"
 	"siprecd/policy"
 	"siprecd/sip"
+	"siprecd/sip/rsmeta"
 	"siprecd/store"
 )
 
@@ -46,7 +47,7 @@ func (c *Call) spec(l *line) media.LineSpec {
 	return media.LineSpec{
 		Label:     l.offered.Label,
 		Receiving: c.wants(l),
-		Held:      l.offered.Addr.Addr().IsUnspecified() || c.understood && len(c.view.Owners(l.index)) == 0,
+		Held:      l.offered.Addr.Addr().IsUnspecified() || c.understood && len(c.view.Owners(l.index)) == 0 && c.attended(),
 		Source:    l.offered.Addr,
 		Latch:     c.source.Latch,
 		Formats:   formats(l.carried()),
@@ -60,6 +61,12 @@ func (c *Call) spec(l *line) media.LineSpec {
 		Mux:       l.offered.Mux,
 		NoReports: l.offered.NoReports,
 	}
+}
+
+// attended reports whether anybody is in a call of the RS: between two of them,
+// nobody is on hold.
+func (c *Call) attended() bool {
+	return slices.ContainsFunc(c.view.Parties(), func(p rsmeta.Party) bool { return p.Left.IsZero() })
 }
 
 // describe tells the track and the row what every line is now.

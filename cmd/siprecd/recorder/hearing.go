@@ -73,6 +73,7 @@ func (rec *recording) listen(at, until time.Time) {
 	_, h.err = h.tape.Next(until, func(r store.Record) {
 		h.heard.Take(media.Record{Kind: media.Kind(r.Kind), At: r.At, Line: r.Line, Data: r.Data})
 	})
+	h.heard.Count(rec.track.Counts())
 	h.facts = h.heard.Facts(at.UnixNano())
 }
 

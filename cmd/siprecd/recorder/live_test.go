@@ -78,7 +78,7 @@ func TestB11_PauseIsSilenceInItsPlace(t *testing.T) {
 		by    place.PauseBy
 		cause string
 	}{
-		"inactive": {place.Inactive, "paused"}, "c=0.0.0.0": {place.HeldAddress, "held"}, "no RTP": {place.Unsaid, "not-sent"},
+		"inactive": {place.Inactive, "paused"}, "c=0.0.0.0": {place.HeldAddress, "held"}, "no RTP": {place.Unsaid, "dtx"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -254,6 +254,33 @@ func TestCallsComeAndGoByMetadataAlone(t *testing.T) {
 	}
 }
 
+// Between two calls nobody is on hold, and that a call is over is no change of its
+// parties.
+func TestNobodyIsOnHoldBetweenTwoCalls(t *testing.T) {
+	st := open(t, rule("2001", policy.Full, 3))
+	st.offered("rs-1", twoLines(empty))
+	st.sealed(st.call.Tick(callStart.Add(2 * time.Second)))
+	st.give(st.session(5*time.Second, "cs-1", "", otherAOR, false))
+	st.talk(5*time.Second, 8*time.Second, 0x11)
+	st.give(st.session(8*time.Second, "cs-1", "", "", true))
+	st.sealed(st.call.Tick(callStart.Add(20 * time.Second)))
+	st.bye(20 * time.Second)
+	rows := st.rows()
+	if len(rows) != 2 || !noted(rows[0], "waited") || noted(rows[1], "parties changed") || rows[1].Policy != "full" {
+		t.Fatalf("rows %+v", rows)
+	}
+	for i, s := range rows[0].Streams {
+		if want := []store.Gap{{Start: 0, End: 5, Cause: "not-sent"}}; !slices.Equal(s.Gaps, want) {
+			t.Errorf("line %d, before the first call: %v", i, s.Gaps)
+		}
+	}
+	for i, s := range rows[1].Streams {
+		if len(s.Gaps) != 0 {
+			t.Errorf("line %d: %v", i, s.Gaps)
+		}
+	}
+}
+
 // Metadata that nobody can read begins a call too: no audio is lost by it.
 func TestUnreadableMetadataOnAPersistentSessionIsACall(t *testing.T) {
 	st := open(t, rule("2001", policy.Full, 3))

@@ -123,8 +123,8 @@ func TestTransferFromEachPolicyToEach(t *testing.T) {
 				left, _ = st.channels(row)
 			}
 			for i, fill := range []byte{0x11, 0x21, 0x31} {
-				if n := count(left, fill); n != tc.kept[i] || tc.kept[i] == 0 && st.onDisk(fill) {
-					t.Errorf("talk %d: %d samples were kept, want %d", i+1, n, tc.kept[i])
+				if !wasKept(left, fill, tc.kept[i]) || tc.kept[i] == 0 && st.onDisk(fill) {
+					t.Errorf("talk %d: %d samples were kept, want %d", i+1, count(left, fill), tc.kept[i])
 				}
 			}
 			if len(row.Segments) != tc.segments || row.Policy != tc.policy {
