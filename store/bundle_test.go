@@ -216,7 +216,7 @@ func TestForgedBundleIsFound(t *testing.T) {
 			return b
 		},
 		"none of the leaves that spoke of it before": func(name string, b []byte) []byte {
-			if strings.Contains(name, bundleLedger+"/1.") {
+			if strings.Contains(name, bundleLedger+"/2.") {
 				return nil
 			}
 			return b
@@ -227,15 +227,15 @@ func TestForgedBundleIsFound(t *testing.T) {
 			}
 			return b
 		},
-		"ledger/0.row.json was added": func(name string, b []byte) []byte {
-			if strings.HasSuffix(name, "/0.leaf") {
+		"ledger/1.row.json was added": func(name string, b []byte) []byte {
+			if strings.HasSuffix(name, "/1.leaf") {
 				return nil
 			}
 			return b
 		},
 		"the state of the ledger": func(name string, b []byte) []byte {
 			if name == bundleCheckpoint {
-				return bytes.Replace(b, []byte("\n3\n"), []byte("\n4\n"), 1)
+				return bytes.Replace(b, []byte("\n4\n"), []byte("\n5\n"), 1)
 			}
 			return b
 		},
@@ -337,15 +337,14 @@ func TestBundleOfTwoHoldsTogether(t *testing.T) {
 // went with their month, and takes the leaf that says so out.
 func TestBundleSaysThatRowsWereDestroyed(t *testing.T) {
 	s := openStore(t, t.TempDir(), unsyncedSystem())
-	at := noon
-	s.Ledger.now = func() time.Time { return at }
 	row := sealedOn(t, s, "2027-02-22")
-	at = noon.AddDate(0, 2, 0)
+	sealed := s.Ledger.Last()
+	s.Ledger.now = func() time.Time { return sealed.AddDate(0, 2, 0) }
 	s.Tell(Entry{Kind: EventStarted})
-	check(t, s.Ledger.DestroyRows("2026-03"))
+	check(t, s.Ledger.DestroyRows(sealed.Format(rowsMonth)))
 	var contents bytes.Buffer
 	check(t, s.WriteBundle(t.Context(), &contents, Bundle{Recordings: []Bundled{{Row: row}}, ReadMe: []byte("r"), Report: noReport}))
-	for without, want := range map[string]string{"none": "here: 1; destroyed with their month: 1", bundleLedger + "/": "leaf 0 has one, and it was taken out"} {
+	for without, want := range map[string]string{"none": "here: 1; destroyed with their month: 1", bundleLedger + "/": "leaf 1 has one, and it was taken out"} {
 		file := filepath.Join(t.TempDir(), "case.zip")
 		check(t, sealFile(file, BundleTo{Passphrase: "x", WorkFactor: 4}, []byte("r"), forged(t, contents.Bytes(), func(name string, b []byte) []byte {
 			if strings.HasPrefix(name, without) {

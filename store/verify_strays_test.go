@@ -239,6 +239,9 @@ func TestVerifyFindsADeathInSpiteOfAHold(t *testing.T) {
 	check(t, s.Close())
 	lost := make(map[string]bool)
 	for _, f := range verified(t, dir).Findings {
+		if strings.HasPrefix(f.Where, keysDir+"/") {
+			continue // of which nothing was destroyed here
+		}
 		if f.What != "missing" || !strings.Contains(f.Detail, "held until 2999-01-01") {
 			t.Errorf("%+v", f)
 		}

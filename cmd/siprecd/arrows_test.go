@@ -48,6 +48,7 @@ var guests = []struct{ module, folder, reason string }{
 	{"github.com/gopacket/gopacket", "cmd/siprecd/replay", "capture files"},
 	{"github.com/pelletier/go-toml/v2", "cmd/siprecd/config", "TOML"},
 	{"golang.org/x/text", "cmd/siprecd/config", "CP949 comments explained"},
+	{"golang.org/x/text", "cmd/siprecd", "how wide a character is on a terminal"},
 	{"golang.org/x/text", "sip/rsmeta", "names in EUC-KR, as exchanges in Korea write them"},
 	{"golang.org/x/sys", "cmd/siprecd", "whether a time server disciplines the clock"},
 	{"golang.org/x/term", "cmd/siprecd", "passphrases that are not shown"},
