@@ -279,7 +279,7 @@ func (p *plan) stateLine(f *Facts, pl *player, i int, l *linePlan) {
 			f.lack(c)
 		}
 		if c.broken > 0 {
-			f.Notes = append(f.Notes, fmt.Sprintf("line %d: %d packets are not valid %s: silent in the recording and whole on the tape", i, c.broken, c.name))
+			f.Notes = append(f.Notes, fmt.Sprintf("line %d: %d packets are not valid %s: silent in the recording", i, c.broken, c.name))
 		}
 	}
 	s.expected = l.expected(p)
@@ -364,7 +364,7 @@ func (l *linePlan) stateChains(s *StreamFacts) {
 func (p *plan) note(f *Facts) {
 	say := func(format string, args ...any) { f.Notes = append(f.Notes, fmt.Sprintf(format, args...)) }
 	for _, name := range slices.Concat(f.Waiting, f.Undecodable) {
-		say("no decoder for %s here: that audio is silent in the recording and whole on the tape", name)
+		say("no decoder for %s here: that audio is silent in the recording", name)
 	}
 	for i := range p.odd.unknown {
 		if n := p.odd.unknown[i]; n > 0 {

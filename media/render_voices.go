@@ -61,7 +61,7 @@ func (v *voices) undecoded(f *Facts) error {
 		return fmt.Errorf("%w: %w", ErrUndecoded, v.failed)
 	}
 	if v.refused > 0 {
-		f.Notes = append(f.Notes, fmt.Sprintf("more than %d senders need a decoder of their own: %d are silent in the recording and whole on the tape", mostDecoded, v.refused))
+		f.Notes = append(f.Notes, fmt.Sprintf("more than %d senders need a decoder of their own: %d are silent in the recording", mostDecoded, v.refused))
 	}
 	var names []string
 	for _, q := range v.processes {
@@ -70,7 +70,7 @@ func (v *voices) undecoded(f *Facts) error {
 				ErrUndecoded, v.plan.outside.Path, q.given, q.asked, q.who.format.Name, q.who.line)
 		}
 		if q.given < q.asked {
-			f.Notes = append(f.Notes, fmt.Sprintf("line %d: the last %d ms of its %s could not be decoded: silent in the recording and whole on the tape",
+			f.Notes = append(f.Notes, fmt.Sprintf("line %d: the last %d ms of its %s could not be decoded: silent in the recording",
 				q.who.line, (q.asked-q.given)*1000/int64(q.who.format.Clock), q.who.format.Name))
 		}
 		if !slices.Contains(names, q.who.format.Name) {

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"siprecd/media"
@@ -63,8 +64,11 @@ func (r *Recorder) keep(ctx context.Context, row *store.Row, rendering *media.Re
 			return err
 		}
 	}
-	if waiting && row.Original != nil { // a store in clear keeps none, and its rendering is silent in that place
+	if waiting && row.Original != nil {
 		return r.wait(ctx, row, rendering.Facts.Waiting)
+	}
+	if waiting { // a store in clear, as of a replay, keeps no tape
+		row.Notes = said(row.Notes, fmt.Sprintf("the packets of %s are not kept: replay it again with a decoder", strings.Join(rendering.Facts.Waiting, ", ")))
 	}
 	err := r.write(ctx, row, rendering)
 	if errors.Is(err, media.ErrUndecoded) {
