@@ -145,6 +145,20 @@ func fates(seed uint64) map[string]func() fate {
 	}
 }
 
+// differs reports whether a cut behind the operation leaves another disk than one
+// before it, or another promise: what is dropped changes with a sync alone, what is
+// kept with all else.
+func (op operation) differs(fate string) bool {
+	syncs := op.kind == "sync" || op.kind == "syncdir" || op.kind == "syncfs"
+	switch fate {
+	case "kept":
+		return !syncs
+	case "dropped":
+		return syncs || op.kind == "done"
+	}
+	return true
+}
+
 // lay puts the disk as it is after the cut into dir. Changes of names in one
 // directory reach the disk in order, as journals have it; those of different
 // directories, and all writes, in any.
