@@ -149,7 +149,7 @@ func (k *Keys) Recipient(d Day) (age.Recipient, error) {
 	}
 	r, nth, err := k.recipient(d)
 	if err == nil {
-		k.recipients[d] = dayRecipient{r, nth, k.looked}
+		k.recipients[d] = dayRecipient{r, fmt.Sprint(r), nth, k.looked}
 		return r, nil
 	}
 	if before && !errors.Is(err, fs.ErrNotExist) && !k.lacksSecret(d, known.nth) {
@@ -170,7 +170,8 @@ func (k *Keys) lacksSecret(d Day, nth int) bool {
 // the custodians were looked at.
 type dayRecipient struct {
 	r      age.Recipient
-	nth    int // of the day's identities
+	text   string // of r
+	nth    int    // of the day's identities
 	looked time.Time
 }
 
