@@ -52,7 +52,7 @@ func TestFloodOfInvitesIsNotRemembered(t *testing.T) {
 
 // INVITEs that are never acknowledged end after 32 s each, and leave nothing.
 func TestInvitesNeverAcknowledgedLeaveNothing(t *testing.T) {
-	const rounds, calls = 4, 300
+	const rounds, calls = 4, unacknowledged
 	var begun, ended atomic.Int64
 	inBubble(t, func(s *served) {
 		s.Handler = func(ctx context.Context, rs *Session) error {
