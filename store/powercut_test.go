@@ -87,7 +87,16 @@ func promises(log []operation) map[string]bool {
 	return durable
 }
 
+// cutsWithoutRaces leaves a test of cuts to the run without the race detector.
+func cutsWithoutRaces(t *testing.T) {
+	t.Helper()
+	if raceDetector {
+		t.Skip("left to the run without the race detector (make test)")
+	}
+}
+
 func TestPowerCutAtEveryPoint(t *testing.T) {
+	cutsWithoutRaces(t)
 	t.Parallel()
 	l := live(t)
 	if len(l.r.log) < 80 {
