@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 	"time"
 
 	"siprecd/policy"
@@ -22,12 +23,11 @@ func (k *keeper) oldRows(clock policy.Clock) error {
 	begins := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC)
 	last := begins.AddDate(0, -k.config().Ledger.RowsMonths, 0).Format(monthLayout)
 	newest := clock.Newest.UTC().Format(monthLayout)
+	const firstDay = "-01" // stands for its month in the plan
 	var due []string
-	byDay := make(map[string]string)
 	for _, m := range months {
 		if m < last && m < newest {
-			day := m + "-01"
-			due, byDay[day] = append(due, day), m
+			due = append(due, m+firstDay)
 		}
 	}
 	if len(due) == 0 {
@@ -38,7 +38,7 @@ func (k *keeper) oldRows(clock policy.Clock) error {
 	k.mu.Unlock()
 	var errs []error
 	for _, day := range policy.PlanNight(due, clock).Destroy {
-		errs = append(errs, k.store.Ledger.DestroyRows(byDay[day]))
+		errs = append(errs, k.store.Ledger.DestroyRows(strings.TrimSuffix(day, firstDay)))
 		k.mu.Lock()
 		k.rowsSince = k.running()
 		k.mu.Unlock()

@@ -393,16 +393,16 @@ func (d *desk) delete(r *http.Request) (any, error) {
 	if err := d.store.Retire(r.Context(), row, r.FormValue("why"), d.today()); err != nil {
 		return nil, err
 	}
+	if d.keeper != nil {
+		d.keeper.ended()
+	} else if err := d.store.Compact(r.Context()); err != nil {
+		return nil, err
+	}
 	copies, err := d.store.Keys.Copies()
 	if err != nil {
 		return nil, fmt.Errorf("%s is destroyed here; whether copies of the keys were made cannot be read: %w", row.ID, err)
 	}
-	gone := destroyed{row.ID, len(copies)}
-	if d.keeper != nil {
-		d.keeper.ended()
-		return gone, nil
-	}
-	return gone, d.store.Compact(r.Context())
+	return destroyed{row.ID, len(copies)}, nil
 }
 
 // destroyed is the answer to `siprecd delete`.

@@ -6,9 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"siprecd/store"
 )
@@ -92,7 +90,7 @@ func printVerification(g *Globals, found store.Verification, asJSON bool) error 
 			fmt.Fprintf(g.out(), "witness     leaves 0-%d cosigned on %s by\n            %s\n", w.Size-1, w.At.Format(time.RFC3339), w.Witness)
 		}
 		for _, f := range found.Findings {
-			fmt.Fprintln(g.out(), printedFinding(f))
+			printItem(g.out(), fmt.Sprintf("%-12s", f.What), f.Where+": "+f.Detail)
 		}
 		fmt.Fprintf(g.out(), "%d findings\n", len(found.Findings))
 	}
@@ -100,22 +98,6 @@ func printVerification(g *Globals, found store.Verification, asJSON bool) error 
 		return exitError{1}
 	}
 	return nil
-}
-
-// printedFinding is one in lines of at most 80 columns, but for names that are
-// longer.
-func printedFinding(f store.Finding) string {
-	const indent, most = 13, 80
-	lines := []string{fmt.Sprintf("%-*s", indent-1, f.What)}
-	for _, word := range strings.Fields(f.Where + ": " + f.Detail) {
-		last := len(lines) - 1
-		if n := utf8.RuneCountInString(lines[last]); n > indent && n+1+utf8.RuneCountInString(word) > most {
-			lines = append(lines, strings.Repeat(" ", indent-1)+" "+word)
-			continue
-		}
-		lines[last] += " " + word
-	}
-	return strings.Join(lines, "\n")
 }
 
 // verification is the JSON of `siprecd verify` and `siprecd restore`. Its field

@@ -23,11 +23,22 @@ func TestFindingsFitTheScreen(t *testing.T) {
 	want := `altered      vault/2026/03/01/01KJMMA2G0MSNYZ0TEZSEJTYT5.body: the catalogue's
              row is not what the facts are, which the ledger states: dies, file,
              hold differ; siprecd reindex makes it again`
-	if got := printedFinding(f); got != want {
+	printed := func() string {
+		var v store.Verification
+		v.Findings = []store.Finding{f}
+		var out bytes.Buffer
+		if err := printVerification(&Globals{Stdout: &out}, v, false); err == nil {
+			t.Error("a finding is no failure")
+		}
+		_, text, _ := strings.Cut(out.String(), f.What)
+		text, _, _ = strings.Cut(f.What+text, "\n1 findings\n")
+		return text
+	}
+	if got := printed(); got != want {
 		t.Errorf("%s", got)
 	}
 	f.Where = strings.Repeat("x", 100)
-	for i, line := range strings.Split(printedFinding(f), "\n") {
+	for i, line := range strings.Split(printed(), "\n") {
 		if n := utf8.RuneCountInString(line); n > 80 && i > 0 {
 			t.Errorf("%d columns: %s", n, line)
 		}

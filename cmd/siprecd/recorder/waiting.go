@@ -46,10 +46,11 @@ func (r *Recorder) unreadable(ctx context.Context, row *store.Row, why error) er
 	var err error
 	if row.Dies, err = r.Store.TapeDay(row.ID); err != nil || row.Dies == "" {
 		dated := *row
-		for _, at := range []time.Time{dated.Start, time.Now()} {
-			if dated.End.IsZero() {
-				dated.End = at
-			}
+		if dated.End.IsZero() {
+			dated.End = dated.Start
+		}
+		if dated.End.IsZero() {
+			dated.End = time.Now()
 		}
 		row.Dies = r.Settings().dies(&dated)
 	}
