@@ -36,7 +36,9 @@ func (s *search) streams(root *bbolt.Bucket) []stream {
 	if q.Held {
 		of(holdBucket, "")
 	}
-	if q.Extension != "" && (q.Number == "" || q.matchesNumber(q.Extension)) {
+	// Where a number is the extension's own, every row of it matches.
+	own := q.Extension != "" && q.Number != "" && q.matchesNumber(q.Extension)
+	if q.Extension != "" && (q.Number == "" || own) {
 		exact(extensionBucket, q.Extension)
 	}
 	if len(q.States) > 0 {
@@ -47,11 +49,7 @@ func (s *search) streams(root *bbolt.Bucket) []stream {
 		of(stateBucket, texts...)
 	}
 	// Last, for a part of a number costs the most to look for.
-	switch {
-	case q.Number == "" || q.Extension != "" && q.matchesNumber(q.Extension):
-	case q.Extension != "":
-		all = append(all, s.atDesk(root))
-	default:
+	if q.Number != "" && !own {
 		all = append(all, s.numbered(root))
 	}
 	if len(all) == 0 {
@@ -60,38 +58,25 @@ func (s *search) streams(root *bbolt.Bucket) []stream {
 	return all
 }
 
-// numbered is the stream of a number, or of a part of one.
+// numbered is the stream of a number, or of a part of one: of all extensions, or at
+// the one that is asked for, which it is not itself.
 func (s *search) numbered(root *bbolt.Bucket) stream {
-	number := s.q.Number
-	d := &daily{since: s.since}
-	switch numberPattern(number) {
-	case exactNumber:
-		return merged(root.Bucket([]byte(numberBucket)), []string{string(textKey(clean(number), ""))})
-	case prefixNumber:
-		d.bucket, d.prefix = root.Bucket([]byte(dayBucket)), clean(strings.TrimSuffix(number, "*"))
-	case suffixNumber:
-		d.bucket, d.prefix = root.Bucket([]byte(dayEndBucket)), clean(reversed(strings.TrimPrefix(number, "*")))
+	number, forward, backward, before := s.q.Number, dayBucket, dayEndBucket, ""
+	if s.q.Extension != "" {
+		forward, backward, before = deskBucket, deskEndBucket, string(textKey(clean(s.q.Extension), ""))
 	}
-	d.cursor = d.bucket.Cursor()
-	return d.newest
-}
-
-// atDesk is the stream of a number, or of a part of one, at an extension that it
-// is not itself.
-func (s *search) atDesk(root *bbolt.Bucket) stream {
-	number, bucket := s.q.Number, deskBucket
 	switch numberPattern(number) {
 	case exactNumber:
 		number = string(textKey(clean(number), ""))
+		if s.q.Extension == "" {
+			return merged(root.Bucket([]byte(numberBucket)), []string{number})
+		}
 	case prefixNumber:
 		number = clean(strings.TrimSuffix(number, "*"))
 	case suffixNumber:
-		number, bucket = clean(reversed(strings.TrimPrefix(number, "*"))), deskEndBucket
+		number, forward = clean(reversed(strings.TrimPrefix(number, "*"))), backward
 	}
-	d := &daily{
-		bucket: root.Bucket([]byte(bucket)), since: s.since,
-		prefix: string(textKey(clean(s.q.Extension), "")) + number,
-	}
+	d := &daily{bucket: root.Bucket([]byte(forward)), since: s.since, prefix: before + number}
 	d.cursor = d.bucket.Cursor()
 	return d.newest
 }

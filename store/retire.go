@@ -82,15 +82,9 @@ func (s *Store) receipt(public map[string]string) map[string]string {
 // reduce removes what lies in the vault of a recording that nothing opens any
 // more, and leaves of its row what names nobody.
 func (s *Store) reduce(ctx context.Context, row *Row) error {
-	name := row.File
-	if name == "" {
-		day, err := began(row.ID)
-		if err != nil {
-			return err
-		}
-		if name, err = s.Blobs.Name(row.ID, "", day); err != nil {
-			return err
-		}
+	name, err := s.nameOf(row)
+	if err != nil {
+		return err
 	}
 	if err := s.Blobs.Remove(ctx, name); err != nil {
 		return err
@@ -217,15 +211,9 @@ func (s *Store) heldByFacts(ctx context.Context, row *Row, today Day) (bool, err
 	if row.File == "" && row.Original == nil {
 		return false, nil // nothing that could be held
 	}
-	name := row.File
-	if name == "" {
-		day, err := began(row.ID)
-		if err != nil {
-			return false, err
-		}
-		if name, err = s.Blobs.Name(row.ID, "", day); err != nil {
-			return false, err
-		}
+	name, err := s.nameOf(row)
+	if err != nil {
+		return false, err
 	}
 	facts, err := s.Blobs.Facts(ctx, name)
 	if errors.Is(err, ErrNotFound) {

@@ -236,20 +236,26 @@ func (s *Store) Record(ctx context.Context, row *Row) error {
 		return err
 	}
 	defer s.changing.begin(row.ID)()
-	name := row.File
-	if name == "" {
-		day, err := began(row.ID)
-		if err != nil {
-			return err
-		}
-		if name, err = s.Blobs.Name(row.ID, "", day); err != nil {
-			return err
-		}
+	name, err := s.nameOf(row)
+	if err != nil {
+		return err
 	}
 	if row.State == NotRecorded && row.Leaf == 0 {
 		s.tellOutcome(row, false)
 	}
 	return s.record(ctx, name, row)
+}
+
+// nameOf is the name under which the facts of a row lie: beside its body, or alone.
+func (s *Store) nameOf(row *Row) (string, error) {
+	if row.File != "" {
+		return row.File, nil
+	}
+	day, err := began(row.ID)
+	if err != nil {
+		return "", err
+	}
+	return s.Blobs.Name(row.ID, "", day)
 }
 
 func (s *Store) record(ctx context.Context, name string, row *Row) error {
