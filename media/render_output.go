@@ -91,7 +91,7 @@ func (o *rawOutput) sound(v *placedLine, p *placed, pos, skip, _, stretch int64)
 	for len(o.lanes[v.index]) <= p.seat.index {
 		o.lanes[v.index] = append(o.lanes[v.index], &lane[byte]{
 			base: o.done, written: o.done, fill: o.codec.silence,
-			rate: placeRate, linear: o.codec.open(Format{}), coded: o.codec.encode,
+			rate: placeRate, linear: o.decode, coded: o.codec.encode,
 		})
 	}
 	l := o.lanes[v.index][p.seat.index]

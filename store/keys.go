@@ -103,7 +103,7 @@ const (
 // is none. Whatever is damaged in it stops nothing: Trouble says so, and what
 // needs it fails when it is needed.
 func OpenKeys(dir string, sys System) (*Keys, error) {
-	k := &Keys{dir: dir, sys: sys.orReal(), recipients: map[Day]dayRecipient{}, secrets: map[Day]*daySecret{}, sealedWith: map[string]string{}, made: map[string]string{}}
+	k := newKeys(dir, sys)
 	for _, sub := range []string{custodiansDir, daysDir, headersDir} {
 		if err := k.sys.makeDir(filepath.Join(dir, sub)); err != nil && !errors.Is(err, syscall.ENOTDIR) && !errors.Is(err, fs.ErrPermission) {
 			return nil, fmt.Errorf("keys: %w", err)
@@ -119,6 +119,13 @@ func OpenKeys(dir string, sys System) (*Keys, error) {
 	}
 	k.unlockUnprotected(custodians)
 	return k, nil
+}
+
+func newKeys(dir string, sys System) *Keys {
+	return &Keys{
+		dir: dir, sys: sys.orReal(), recipients: make(map[Day]dayRecipient), secrets: make(map[Day]*daySecret),
+		sealedWith: make(map[string]string), made: make(map[string]string),
+	}
 }
 
 // unreadable reports whether a directory of keys cannot be read.

@@ -19,19 +19,13 @@ func (k *Keys) AddCustodian(name, recipient string) error {
 	if !custodianName.MatchString(name) {
 		return fmt.Errorf("%q is not a custodian's name: a-z, 0-9, dot and dash", name)
 	}
-	c := Custodian{Name: name}
-	var err error
-	if c.Recipient, err = canonical(strings.TrimSpace(recipient)); err != nil {
-		return err
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.looked = time.Time{}
-	all, err := k.Custodians()
+	c, all, err := k.becoming(name, recipient)
 	if err != nil {
 		return err
 	}
-	if i := slices.IndexFunc(all, func(c Custodian) bool { return c.Name == name }); i >= 0 && (all[i].Recipient != c.Recipient || !k.unknown(c)) {
+	if i := named(all, name); i >= 0 && (all[i].Recipient != c.Recipient || !k.unknown(c)) {
 		return fmt.Errorf("custodian %s is there already", name)
 	}
 	if err := takenBy(all, c); err != nil {
@@ -46,6 +40,22 @@ func (k *Keys) AddCustodian(name, recipient string) error {
 		return errors.Join(err, k.dropCopies(name))
 	}
 	return k.sys.replace(k.pubFile(name), []byte(c.Recipient+"\n"))
+}
+
+// becoming is a custodian as one is to be, and all as they are. The caller holds mu.
+func (k *Keys) becoming(name, recipient string) (c Custodian, all []Custodian, err error) {
+	c.Name = name
+	if c.Recipient, err = canonical(strings.TrimSpace(recipient)); err != nil {
+		return c, nil, err
+	}
+	k.looked = time.Time{}
+	all, err = k.Custodians()
+	return c, all, err
+}
+
+// named is the place of a custodian among all; -1: there is none of that name.
+func named(all []Custodian, name string) int {
+	return slices.IndexFunc(all, func(c Custodian) bool { return c.Name == name })
 }
 
 func (k *Keys) pubFile(name string) string { return filepath.Join(k.dir, custodiansDir, name+pubExt) }
@@ -104,7 +114,7 @@ func (k *Keys) RemoveCustodian(name string) error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(all, func(c Custodian) bool { return c.Name == name })
+	i := named(all, name)
 	if i < 0 {
 		return k.removeLost(name, all)
 	}
@@ -161,19 +171,13 @@ func renewed(name string) string { return name + "+new" }
 // ones are there: in between both identities open every day, and after a crash
 // it is called again.
 func (k *Keys) ReplaceCustodian(name, recipient string) error {
-	c := Custodian{Name: name}
-	var err error
-	if c.Recipient, err = canonical(strings.TrimSpace(recipient)); err != nil {
-		return err
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.looked = time.Time{}
-	all, err := k.Custodians()
+	c, all, err := k.becoming(name, recipient)
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(all, func(c Custodian) bool { return c.Name == name })
+	i := named(all, name)
 	if i < 0 || !custodianName.MatchString(name) {
 		return fmt.Errorf("there is no custodian %q", name)
 	}

@@ -77,7 +77,7 @@ func (k *Keys) makeCustodian(name, what string) error {
 	if err := k.sys.replace(k.identityFile(name), []byte(text)); err != nil {
 		return err
 	}
-	if err := k.sys.replace(filepath.Join(k.dir, custodiansDir, name+pubExt), []byte(id.Recipient().String()+"\n")); err != nil {
+	if err := k.sys.replace(k.pubFile(name), []byte(id.Recipient().String()+"\n")); err != nil {
 		return err
 	}
 	k.made[name] = what

@@ -233,7 +233,7 @@ func (k *Keys) sealInEmergency(d Day, nth int, secret *age.HybridIdentity) error
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(all, func(c Custodian) bool { return c.Name == name })
+	i := named(all, name)
 	if i < 0 {
 		return fmt.Errorf("custodian %s is not there", name)
 	}
@@ -275,7 +275,7 @@ func (k *Keys) freeName() string {
 		if n > 1 {
 			name += "-" + strconv.Itoa(n)
 		}
-		_, pub := os.Lstat(filepath.Join(k.dir, custodiansDir, name+pubExt))
+		_, pub := os.Lstat(k.pubFile(name))
 		_, id := os.Lstat(k.identityFile(name))
 		if pub != nil && id != nil {
 			return name

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -150,7 +149,7 @@ func (k *Keys) heed(l *Ledger, tell func(Entry) int64) error {
 // tellMade tells of a custodian that the recorder made. One that it cannot tell
 // of is sealed to all the same.
 func (k *Keys) tellMade(what, name string) {
-	b, err := os.ReadFile(filepath.Join(k.dir, custodiansDir, name+pubExt))
+	b, err := os.ReadFile(k.pubFile(name))
 	if err != nil || k.told == nil {
 		return
 	}

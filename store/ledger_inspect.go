@@ -16,11 +16,7 @@ import (
 // its lock nothing is written there: nothing is mended, set aside or made, so that
 // what is looked at stays the evidence that it is.
 func VerifyDir(ctx context.Context, dir string, o VerifyOptions) (Verification, error) {
-	begun := slices.ContainsFunc([]string{ledgerDir, checkpointFile, vaultDir}, func(name string) bool {
-		_, err := os.Lstat(filepath.Join(dir, name))
-		return err == nil
-	})
-	if !begun {
+	if !holdsAny(dir, ledgerDir, checkpointFile, vaultDir) {
 		return Verification{}, fmt.Errorf("no data of siprecd in %s: nothing has been recorded there yet", dir)
 	}
 	s := &Store{dir: dir, sys: System{}.orReal(), raw: System{}.orReal()}
@@ -43,8 +39,12 @@ func VerifyDir(ctx context.Context, dir string, o VerifyOptions) (Verification, 
 // keysLieIn reports whether dir is a recorder's: what was restored without keys has
 // the custodians' public halves alone, and no signer.
 func keysLieIn(dir string) bool {
-	of := []string{filepath.Join(keysDir, daysDir), filepath.Join(keysDir, headersDir), filepath.Join(ledgerDir, signerFile)}
-	return slices.ContainsFunc(of, func(name string) bool {
+	return holdsAny(dir, filepath.Join(keysDir, daysDir), filepath.Join(keysDir, headersDir), filepath.Join(ledgerDir, signerFile))
+}
+
+// holdsAny reports whether a directory has any of the names in it.
+func holdsAny(dir string, names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
 		_, err := os.Lstat(filepath.Join(dir, name))
 		return err == nil
 	})
@@ -53,11 +53,9 @@ func keysLieIn(dir string) bool {
 // inspectKeys opens keys that are only looked at. What the ledger says of them is
 // for Verify to tell them.
 func inspectKeys(dir string) *Keys {
-	return &Keys{
-		dir: dir, sys: System{}.orReal(), recipients: make(map[Day]dayRecipient), secrets: make(map[Day]*daySecret),
-		sealedWith: make(map[string]string), made: make(map[string]string),
-		told: &toldKeys{untold: make(map[string]bool), stated: -1},
-	}
+	k := newKeys(dir, System{})
+	k.told = &toldKeys{untold: make(map[string]bool), stated: -1}
+	return k
 }
 
 // inspectBolt opens a catalogue that is only looked at. One that is damaged, of

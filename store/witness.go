@@ -100,10 +100,8 @@ func noRecorders(dir string) error {
 		return err
 	}
 	for {
-		for _, name := range []string{filepath.Join(ledgerDir, leavesFile), "catalogue.db", filepath.Join(keysDir, daysDir)} {
-			if _, err := os.Lstat(filepath.Join(at, name)); err == nil {
-				return fmt.Errorf("%s is a recorder's data directory, or lies in one: a witness has a directory of its own, best on another machine", dir)
-			}
+		if holdsAny(at, filepath.Join(ledgerDir, leavesFile), "catalogue.db", filepath.Join(keysDir, daysDir)) {
+			return fmt.Errorf("%s is a recorder's data directory, or lies in one: a witness has a directory of its own, best on another machine", dir)
 		}
 		up := filepath.Dir(at)
 		if up == at {
