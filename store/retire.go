@@ -265,26 +265,12 @@ func (s *Store) reduceAll(ctx context.Context, rows []*Row, out *Deaths) (errs [
 // or whose end a crash interrupted, oldest first. A day of which a hold keeps all
 // that is left is not due: the night would spend its time on it in vain.
 func (s *Store) DueDays(ctx context.Context, today Day) ([]Day, error) {
-	days, err := s.Keys.Days()
+	days, err := s.DaysThrough(ctx, today)
 	if err != nil {
 		return nil, err
 	}
-	unfinished, err := s.Keys.unfinished()
-	if err != nil {
-		return nil, err
-	}
-	// Rows have days that have no keys where a backup was restored without them.
-	rows, err := s.bolt.days(ctx, today)
-	if err != nil {
-		return nil, err
-	}
-	days = slices.Concat(days, unfinished, slices.DeleteFunc(rows, s.Keys.over))
-	slices.Sort(days)
 	var due []Day
-	for _, d := range slices.Compact(days) {
-		if d > today {
-			break
-		}
+	for _, d := range days {
 		kept, err := s.keptByHolds(ctx, d, today)
 		if err != nil {
 			return nil, fmt.Errorf("day %s: %w", d, err)
@@ -294,6 +280,28 @@ func (s *Store) DueDays(ctx context.Context, today Day) ([]Day, error) {
 		}
 	}
 	return due, nil
+}
+
+// DaysThrough returns the days through the last one of which keys or rows are
+// left, oldest first, whatever holds keep of them.
+func (s *Store) DaysThrough(ctx context.Context, last Day) ([]Day, error) {
+	days, err := s.Keys.Days()
+	if err != nil {
+		return nil, err
+	}
+	unfinished, err := s.Keys.unfinished()
+	if err != nil {
+		return nil, err
+	}
+	// Rows have days that have no keys where a backup was restored without them.
+	rows, err := s.bolt.days(ctx, last)
+	if err != nil {
+		return nil, err
+	}
+	days = slices.Concat(days, unfinished, slices.DeleteFunc(rows, s.Keys.over))
+	days = slices.DeleteFunc(days, func(d Day) bool { return d > last })
+	slices.Sort(days)
+	return slices.Compact(days), nil
 }
 
 // keptByHolds reports whether something is left of a day, and holds keep all of

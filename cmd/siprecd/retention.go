@@ -272,7 +272,7 @@ func (d *desk) retentionPlan(r *http.Request) (any, error) {
 		return nil, err
 	}
 	until := store.Day(d.keeper.now().Add(24 * ahead).In(d.keeper.config().Site.TimeZone).Format(time.DateOnly))
-	days, err := d.daysThrough(r.Context(), until)
+	days, err := d.store.DaysThrough(r.Context(), until)
 	if err != nil {
 		return nil, err
 	}
@@ -293,21 +293,6 @@ func (d *desk) retentionPlan(r *http.Request) (any, error) {
 		}
 	}
 	return plan, nil
-}
-
-// daysThrough are the days of keys and of rows without, oldest first.
-func (d *desk) daysThrough(ctx context.Context, until store.Day) ([]store.Day, error) {
-	days, err := d.store.Keys.Days()
-	if err != nil {
-		return nil, err
-	}
-	due, err := d.store.DueDays(ctx, until)
-	if err != nil {
-		return nil, err
-	}
-	days = slices.DeleteFunc(slices.Concat(days, due), func(day store.Day) bool { return day > until })
-	slices.Sort(days)
-	return slices.Compact(days), nil
 }
 
 // planned counts what dies on a day; only what is held is read.
