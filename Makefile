@@ -20,7 +20,7 @@ demo: build ## record three calls on loopback into ./demo-data (ARGS=--once ends
 test: ## every test that needs nothing but Go
 	@$(if $(RACE),:,echo "no C compiler: the race detector is left out")
 	$(if $(RACE),CGO_ENABLED=1) $(GO) test $(RACE) -timeout 280s $(PKGS)
-	$(if $(RACE),$(GO) test -timeout 280s -run PowerCut ./store)
+	$(if $(RACE),$(GO) test -timeout 280s -run 'PowerCut|SealFailsAnywhere|ABadDisk' ./store)
 
 e2e: build ## tests with real outside programs; installs them with apt when missing
 	@for p in sipp:sip-tester tshark:tshark sox:sox ffmpeg:ffmpeg opusenc:opus-tools gcc:gcc socat:socat openssl:openssl; do \

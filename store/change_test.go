@@ -13,6 +13,7 @@ import (
 // crash. What the ledger says is what facts and catalogue say, and the day that
 // dies in between spares what the ledger says is held.
 func TestAHoldThatABadDiskInterrupts(t *testing.T) {
+	withoutRaces(t)
 	t.Parallel()
 	dies := Day("2027-02-22")
 	for _, release := range []bool{false, true} {

@@ -142,6 +142,7 @@ func checkWholeOrTaped(t testing.TB, s *Store, id string) (sealed bool) {
 // Every operation of a Seal fails once; then the daemon dies and comes again,
 // or tries again.
 func TestSealFailsAnywhere(t *testing.T) {
+	withoutRaces(t)
 	t.Parallel()
 	for _, cause := range []error{syscall.ENOSPC, syscall.EIO} {
 		for _, retry := range []bool{false, true} {

@@ -111,7 +111,7 @@ func TestEmptiedCheckpointsAreTold(t *testing.T) {
 // TestPowerCutWhileALogBegins has the power go at every point of two first runs:
 // no file is ever missed that a crash kept from being made.
 func TestPowerCutWhileALogBegins(t *testing.T) {
-	cutsWithoutRaces(t)
+	withoutRaces(t)
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data", ledgerDir)
 	r := newRecorder()

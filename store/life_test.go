@@ -113,6 +113,7 @@ func (c badCatalog) Put(ctx context.Context, r *Row) error {
 // recording is never half, never twice, and never lost: not what was on the tape
 // when the disk still took it.
 func TestACallOnABadDisk(t *testing.T) {
+	withoutRaces(t)
 	t.Parallel()
 	writes := []string{"open", "write", "mkdir", "rename", "catalogue"}
 	for _, d := range []*badDisk{

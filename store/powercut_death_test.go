@@ -49,7 +49,7 @@ func endings(t *testing.T) *ending {
 // done is done, what was not begun has not happened, and what was under way is
 // brought to its end by the next night, or by being asked for again.
 func TestPowerCutInHoldsAndDeaths(t *testing.T) {
-	cutsWithoutRaces(t)
+	withoutRaces(t)
 	t.Parallel()
 	e := endings(t)
 	first := e.begun["hold"]

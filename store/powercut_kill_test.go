@@ -13,7 +13,7 @@ import (
 // again, and the power goes at any moment of its recovery. What the first one
 // wrote and did not sync is still on its way to the disk then.
 func TestPowerCutAfterAKill(t *testing.T) {
-	cutsWithoutRaces(t)
+	withoutRaces(t)
 	t.Parallel()
 	l := live(t)
 	sealing := func(op operation) bool {

@@ -87,8 +87,9 @@ func promises(log []operation) map[string]bool {
 	return durable
 }
 
-// cutsWithoutRaces leaves a test of cuts to the run without the race detector.
-func cutsWithoutRaces(t *testing.T) {
+// withoutRaces leaves a test that has each operation in turn cut or refused to the
+// run without the race detector.
+func withoutRaces(t *testing.T) {
 	t.Helper()
 	if raceDetector {
 		t.Skip("left to the run without the race detector (make test)")
@@ -96,7 +97,7 @@ func cutsWithoutRaces(t *testing.T) {
 }
 
 func TestPowerCutAtEveryPoint(t *testing.T) {
-	cutsWithoutRaces(t)
+	withoutRaces(t)
 	t.Parallel()
 	l := live(t)
 	if len(l.r.log) < 80 {
