@@ -45,7 +45,7 @@ func (c *CallsCmd) Run(g *Globals) error {
 	if c.Limit < 0 {
 		return g.misused(fmt.Errorf("--limit %d: 0 is no limit", c.Limit))
 	}
-	if digits := strings.TrimPrefix(strings.TrimSuffix(c.Number, "*"), "*"); c.Number != "" && (digits == "" || len(c.Number)-len(digits) > 1 || strings.Contains(digits, "*")) {
+	if n := c.Number; n == "*" || strings.Count(n, "*") > 1 || strings.Contains(strings.Trim(n, "*"), "*") {
 		return g.misused(fmt.Errorf("--number %s: a star stands before or after digits: *2345, 0105*", c.Number))
 	}
 	v := url.Values{"number": {c.Number}, "extension": {c.Extension}, "id": {c.ID}, "limit": {strconv.Itoa(c.Limit)}}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -270,6 +271,21 @@ func (c *client) send(method, path string, v url.Values, body io.Reader) (*http.
 		return nil, err
 	}
 	return nil, errors.New(strings.TrimSpace(string(text)))
+}
+
+// ask sends a request and reads the answer into v; nil: it says nothing that
+// matters.
+func (c *client) ask(method, path string, q url.Values, body io.Reader, v any) error {
+	res, err := c.send(method, path, q, body)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if v == nil {
+		_, err = io.Copy(io.Discard, res.Body)
+		return err
+	}
+	return json.NewDecoder(res.Body).Decode(v)
 }
 
 // inProcess is a transport that calls a handler in this process.

@@ -53,16 +53,7 @@ func (g *Globals) ask(method, path string, q url.Values, secret []byte, v any) e
 		return err
 	}
 	defer cl.Close()
-	res, err := cl.send(method, path, q, bytes.NewReader(secret))
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if v == nil {
-		_, err = io.Copy(io.Discard, res.Body)
-		return err
-	}
-	return json.NewDecoder(res.Body).Decode(v)
+	return cl.ask(method, path, q, bytes.NewReader(secret), v)
 }
 
 // passphrase asks for one: on the terminal without showing it, else it is the

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"siprecd/cmd/siprecd/config"
 	"siprecd/store"
@@ -81,7 +80,7 @@ func sentence(changes []string, live int) (lines []string) {
 	}
 	line := ""
 	for _, p := range parts {
-		if line != "" && utf8.RuneCountInString(line+strings.TrimSpace(p)) > 80 {
+		if line != "" && columns(line+strings.TrimSpace(p)) > 80 {
 			lines = append(lines, strings.TrimSpace(line))
 			line = ""
 		}

@@ -50,7 +50,7 @@ func (c *VerifyCmd) Run(g *Globals) error {
 	if err != nil {
 		return fmt.Errorf("--since: %w", err)
 	}
-	found, err := c.look(g, cfg.Data.Dir, since)
+	found, err := c.look(cfg.Data.Dir, since)
 	if err != nil {
 		return err
 	}
@@ -59,7 +59,7 @@ func (c *VerifyCmd) Run(g *Globals) error {
 
 // look has the daemon of a data directory verify it. Where none runs nothing is
 // written there, not even what a daemon would mend.
-func (c *VerifyCmd) look(g *Globals, dir string, since time.Time) (found store.Verification, err error) {
+func (c *VerifyCmd) look(dir string, since time.Time) (found store.Verification, err error) {
 	cl, err := running(dir)
 	if err != nil {
 		return found, err
@@ -67,14 +67,12 @@ func (c *VerifyCmd) look(g *Globals, dir string, since time.Time) (found store.V
 	if cl == nil {
 		return store.VerifyDir(context.Background(), dir, store.VerifyOptions{Since: since, Sample: c.Sample})
 	}
-	if err := cl.Close(); err != nil {
-		return found, err
-	}
+	defer cl.Close()
 	v := url.Values{"sample": {strconv.FormatFloat(c.Sample, 'g', -1, 64)}}
 	if !since.IsZero() {
 		v.Set("since", since.Format(time.RFC3339Nano))
 	}
-	err = g.ask("GET", "/verify", v, nil, &found)
+	err = cl.ask("GET", "/verify", v, nil, &found)
 	return found, err
 }
 
